@@ -1,0 +1,1 @@
+//! The API servers: their addresses and our clients for them. Uses `api`.

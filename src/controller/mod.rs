@@ -1,0 +1,1 @@
+//! The controllers: PipelineRuns, CustomRuns, Grants, GroupRoleBindings. Uses `revocation`, `credential`, `store`, `cluster`.

@@ -1,0 +1,1 @@
+//! One file a provider of credentials. Uses `keys`, `store`, `cluster`.

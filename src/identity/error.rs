@@ -1,0 +1,56 @@
+//! What is wrong with a SCIM request, in the protocol's own words (RFC 7644 §3.12).
+
+use std::borrow::Cow;
+
+/// `scimType` of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "RFC 7644 table 9 says it")]
+pub enum ScimType {
+    InvalidFilter,
+    TooMany,
+    Uniqueness,
+    Mutability,
+    InvalidSyntax,
+    InvalidPath,
+    NoTarget,
+    InvalidValue,
+    InvalidVers,
+    Sensitive,
+}
+
+impl ScimType {
+    /// As the error's JSON spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidFilter => "invalidFilter",
+            Self::TooMany => "tooMany",
+            Self::Uniqueness => "uniqueness",
+            Self::Mutability => "mutability",
+            Self::InvalidSyntax => "invalidSyntax",
+            Self::InvalidPath => "invalidPath",
+            Self::NoTarget => "noTarget",
+            Self::InvalidValue => "invalidValue",
+            Self::InvalidVers => "invalidVers",
+            Self::Sensitive => "sensitive",
+        }
+    }
+}
+
+/// A request that can't be honoured, and what was expected instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct ScimError {
+    /// HTTP status: 400 unless said otherwise.
+    pub status: u16,
+    /// The protocol's own word for it.
+    pub scim_type: Option<ScimType>,
+    /// A sentence that names what was expected.
+    pub detail: Cow<'static, str>,
+}
+
+impl ScimError {
+    /// A 400 of this type.
+    pub fn bad(scim_type: ScimType, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status: 400, scim_type: Some(scim_type), detail: detail.into() }
+    }
+}

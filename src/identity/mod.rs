@@ -1,0 +1,11 @@
+//! SCIM's data model (RFC 7643) and the languages that speak of it: schema, filter, path, patch. Pure: no I/O, no clock.
+//!
+//! Anything may use this module; it uses nothing of ours.
+
+mod error;
+mod filter;
+mod resource;
+
+pub use error::*;
+pub use filter::*;
+pub use resource::*;

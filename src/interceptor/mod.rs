@@ -1,0 +1,1 @@
+//! The ClusterInterceptor: Tekton's request and response, event kinds, signatures, `decide()`. Uses `policy`, `directory`, `store`, `ticket`.

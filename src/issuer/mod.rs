@@ -1,0 +1,1 @@
+//! The OIDC issuer over HTTP: discovery, JWKS, introspection. Uses `keys`, `store`.

@@ -1,0 +1,1 @@
+//! Signing keys: made, loaded; JWS. Uses nothing of ours.

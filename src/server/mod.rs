@@ -1,0 +1,1 @@
+//! Starts components, listeners, TLS, shutdown.

@@ -1,0 +1,151 @@
+//! The store: what was acknowledged is here, durable. One interface; SQLite today, PostgreSQL behind the same.
+//!
+//! Every change, its change-feed row, its audit rows and the intents to revoke that follow from it are one
+//! transaction. The store is the truth of tickets, runs and Grants; Kubernetes objects are projections of it. It holds
+//! no credential, only ids and hashes. Uses `identity`, `directory` (what a change is), `audit`, `ticket`, `api`.
+
+mod records;
+
+pub use records::*;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::{
+    api::{Receipt, RevocationReason},
+    audit,
+    directory::Change,
+    identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
+    policy::PolicyFacts,
+    ticket::SecretHash,
+};
+
+/// Why the store said no.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database failed; nothing was stored.
+    #[error("the store failed: {0}")]
+    Failed(String),
+    /// A name or externalId is taken.
+    #[error("{attribute} {value:?} is taken by another {kind} of this identity provider")]
+    Uniqueness {
+        /// `User` or `Group`.
+        kind: &'static str,
+        /// Which attribute.
+        attribute: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// No such thing, or not this caller's.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// A member that is no User or Group of this IdP.
+    #[error("member {0} is no User or Group of this identity provider")]
+    UnknownMember(String),
+    /// The edit itself was refused.
+    #[error(transparent)]
+    Edit(#[from] crate::identity::ScimError),
+    /// Two live tokens at most, and the like.
+    #[error("{0}")]
+    Limit(String),
+}
+
+/// Turns the stored resource into what it shall be; runs inside the transaction, so that no concurrent edit is lost.
+pub type EditFn = Box<dyn FnOnce(&Resource) -> Result<Edit, crate::identity::ScimError> + Send>;
+
+/// Called with each committed batch, in order and before any of its writers is answered: the Directory's feed.
+pub type OnCommit = Box<dyn FnMut(i64, &[Change]) + Send>;
+
+/// Everything durable. All writes are durable when they return.
+#[async_trait]
+pub trait Store: Send + Sync {
+    // --- identity providers -------------------------------------------------------------------------------------
+    /// Adds a bearer token for an IdP, making the IdP at its first; at most two are live.
+    async fn create_token(
+        &self,
+        idp: &IdpName,
+        hash: SecretHash,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Result<TokenRecord, StoreError>;
+    /// All tokens, dead ones too.
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError>;
+    /// Ends a token.
+    async fn revoke_token(&self, id: &str) -> Result<TokenRecord, StoreError>;
+
+    // --- SCIM resources -----------------------------------------------------------------------------------------
+    /// Creates a resource for an IdP.
+    async fn create(&self, idp: &IdpName, kind: ResourceKind, edit: Edit) -> Result<Provisioned, StoreError>;
+    /// Changes a resource (PUT, PATCH).
+    async fn edit(
+        &self,
+        idp: &IdpName,
+        kind: ResourceKind,
+        id: ResourceId,
+        edit: EditFn,
+    ) -> Result<Provisioned, StoreError>;
+    /// Deletes a resource.
+    async fn delete(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId) -> Result<Provisioned, StoreError>;
+    /// One resource.
+    async fn get(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId) -> Result<Resource, StoreError>;
+    /// The direct members of a group, with their kind and name, in stable order.
+    async fn members(&self, group: ResourceId) -> Result<Vec<MemberRecord>, StoreError>;
+    /// The direct groups of a member.
+    async fn groups_of(&self, member: ResourceId) -> Result<Vec<MemberRecord>, StoreError>;
+    /// A page of resources in stable order (creation).
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
+
+    // --- decisions and tickets ----------------------------------------------------------------------------------
+    /// Records a decision; for an allowed one, in the same transaction: its ticket and digest, and that the person is
+    /// still active here and now.
+    async fn record_decision(&self, decision: NewDecision) -> Result<DecisionOutcome, StoreError>;
+    /// A recorded decision.
+    async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, StoreError>;
+    /// Redeems a ticket for a run. Idempotent for the same run.
+    async fn redeem(&self, request: RedeemRequest) -> Result<Redemption, StoreError>;
+
+    // --- runs ---------------------------------------------------------------------------------------------------
+    /// A redeemed run by uid.
+    async fn run(&self, uid: &str) -> Result<Option<RunRecord>, StoreError>;
+    /// Redeemed runs that have not ended.
+    async fn live_runs(&self) -> Result<Vec<RunRecord>, StoreError>;
+    /// Notes when a run started; its authority now ends at start + maxRunDuration.
+    async fn run_started(&self, uid: &str, at: DateTime<Utc>) -> Result<(), StoreError>;
+    /// A run ended, was cancelled or deleted: its Grants are to be revoked. Idempotent.
+    async fn run_ended(&self, uid: &str, reason: RevocationReason) -> Result<Revocations, StoreError>;
+    /// A policy's subjects changed (or it is gone: `None`): judges its live runs anew.
+    async fn policy_changed(&self, policy_uid: &str, now: Option<&PolicyFacts>) -> Result<Revocations, StoreError>;
+    /// Notes that a run was asked to stop.
+    async fn run_cancel_done(&self, uid: &str) -> Result<(), StoreError>;
+
+    // --- grants -------------------------------------------------------------------------------------------------
+    /// Begins a Grant: judges the entitlement and leaves a Pending row with the epoch at which it was judged. For a
+    /// (run, task, index) that has one already: that one.
+    async fn begin_grant(&self, grant: NewGrant) -> Result<Begun, StoreError>;
+    /// Pending → Active, if no intent to revoke has come; if the epoch has moved on, the entitlement is judged again
+    /// in the same transaction. Only after `Activated::Active` may anything be handed out.
+    async fn activate_grant(&self, id: GrantId, issued: Issued) -> Result<Activated, StoreError>;
+    /// Notes a renewal, if the Grant is still Active and entitled.
+    async fn renew_grant(&self, id: GrantId, expires_at: DateTime<Utc>) -> Result<Activated, StoreError>;
+    /// Ends a Pending Grant that could not be issued: its objects are to be removed as in a revocation.
+    async fn fail_grant(&self, id: GrantId, why: &str) -> Result<(), StoreError>;
+    /// Records the intent to revoke one Grant.
+    async fn revoke_grant(&self, id: GrantId, reason: RevocationReason) -> Result<Revocations, StoreError>;
+    /// A Grant by id.
+    async fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, StoreError>;
+    /// Grants that match.
+    async fn grants(&self, select: &GrantSelect) -> Result<Vec<GrantRecord>, StoreError>;
+    /// Writes a Receipt; `done` when nothing is left to do: Revoking → Revoked.
+    async fn record_receipt(&self, id: GrantId, receipt: &Receipt, done: bool) -> Result<(), StoreError>;
+
+    // --- audit --------------------------------------------------------------------------------------------------
+    /// Appends rows that belong to no other write.
+    async fn append_audit(&self, entries: Vec<audit::Entry>) -> Result<(), StoreError>;
+    /// Rows after `seq`, at most `limit`.
+    async fn audit_rows(&self, after: i64, limit: usize) -> Result<Vec<audit::Row>, StoreError>;
+
+    // --- whole ---------------------------------------------------------------------------------------------------
+    /// Everything the Directory needs, as of one moment: the feed's number and the changes that build it.
+    async fn load_directory(&self) -> Result<(i64, Vec<Change>), StoreError>;
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
