@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Context, custom_run::is_ours, pipeline_run};
 use crate::{
     api::{
-        AccessPolicy, CredentialTemplate, GrantPhase, ObjectRef, Receipt,
+        CredentialTemplate, GrantPhase, ObjectRef, Receipt,
         tekton::{CustomRun, PipelineRun},
     },
     cluster::is_not_found,
@@ -31,9 +31,9 @@ pub async fn issue(context: &Arc<Context>, custom: &CustomRun) -> Result<GrantRe
     let row = redeemed(context, &run).await?;
     let template_name = custom.spec.custom_ref.as_ref().and_then(|r| r.name.clone()).unwrap_or_default();
     let task = pipeline_task(custom, &run, &template_name)?;
-    let policy = policy_of(context, &row, &run, &template_name)?;
+    check_policy(context, &row, &run, &template_name)?;
     let template = template(context, &namespace, &template_name).await?;
-    let ttl = template.spec.ttl.as_deref().and_then(policy::parse_duration).unwrap_or(DEFAULT_TTL);
+    let ttl = lifetime(&template);
     let (provider, facts) = plan(context, &template, &namespace, ttl).await?;
 
     // Registered before the Pending row stands: a revocation that finds the row waits for us.
@@ -64,7 +64,7 @@ pub async fn issue(context: &Arc<Context>, custom: &CustomRun) -> Result<GrantRe
         }
     };
     fail::fail_point!("issue::after_pending");
-    let issued = bring_about(context, grant, &row, &policy, &template, ttl).await;
+    let issued = bring_about(context, grant, &row, ttl).await;
     drop(working);
     issued
 }
@@ -74,13 +74,11 @@ async fn bring_about(
     context: &Arc<Context>,
     grant: GrantRecord,
     row: &RunRecord,
-    policy: &AccessPolicy,
-    template: &CredentialTemplate,
     ttl: Duration,
 ) -> Result<GrantRecord, IssueError> {
     match grant.phase {
         GrantPhase::Pending => {
-            let material = match make(context, &grant, row, policy, template, ttl).await {
+            let material = match make(context, &grant, row, ttl).await {
                 Ok(material) => material,
                 Err(IssueError::Refused(sentence)) => {
                     give_up(context, &grant, &sentence).await;
@@ -201,28 +199,28 @@ fn pipeline_task(custom: &CustomRun, run: &PipelineRun, template: &str) -> Resul
     Ok(label)
 }
 
-/// The run's policy as it is now: it still fits the run, and offers this template.
-fn policy_of(
+/// The run's policy as it is now still fits the run, and offers this template.
+fn check_policy(
     context: &Context,
     row: &RunRecord,
     run: &PipelineRun,
     template: &str,
-) -> Result<Arc<AccessPolicy>, IssueError> {
+) -> Result<(), IssueError> {
     let catalog = context.catalog.load();
     let policy = catalog
         .policy(&row.namespace, &row.policy.name)
-        .filter(|policy| policy.uid().as_deref() == Some(&row.policy.uid))
+        .filter(|policy| policy.object.uid().as_deref() == Some(&row.policy.uid))
         .ok_or_else(|| IssueError::Refused(format!("AccessPolicy {} is gone", row.policy.name)))?;
-    if !policy.spec.credential_templates.iter().any(|offered| offered == template) {
+    if !policy.object.spec.credential_templates.iter().any(|offered| offered == template) {
         return Err(IssueError::Refused(format!(
             "AccessPolicy {} does not offer CredentialTemplate {template:?}: add it to spec.credentialTemplates",
             row.policy.name
         )));
     }
     let directory = context.directory.load();
-    match policy::check_run(policy, run, directory.idps()).misfit {
+    match policy::run_check(&policy.object, run, directory.idps()).misfit {
         Some(misfit) => Err(IssueError::Refused(misfit)),
-        None => Ok(Arc::clone(policy)),
+        None => Ok(()),
     }
 }
 
@@ -235,6 +233,11 @@ async fn template(context: &Context, namespace: &str, name: &str) -> Result<Cred
             IssueError::from_kubernetes(&error, "reading the CredentialTemplate")
         }
     })
+}
+
+fn lifetime(template: &CredentialTemplate) -> Duration {
+    let seconds = template.spec.ttl.as_deref().and_then(|ttl| policy::parse_seconds(ttl).ok());
+    seconds.map_or(DEFAULT_TTL, Duration::seconds)
 }
 
 async fn plan(
@@ -258,8 +261,6 @@ async fn make(
     context: &Context,
     grant: &GrantRecord,
     row: &RunRecord,
-    _policy: &AccessPolicy,
-    _template: &CredentialTemplate,
     ttl: Duration,
 ) -> Result<Material, IssueError> {
     match grant.provider.as_str() {

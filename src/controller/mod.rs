@@ -3,7 +3,7 @@
 //!
 //! Uses `revocation`, `credential`, `store`, `cluster`, `policy`, `directory`.
 
-mod catalog;
+pub mod catalog;
 mod custom_run;
 mod enforce;
 mod issue;
@@ -50,6 +50,8 @@ pub struct Context {
     pub directory: DirectoryCell,
     /// The policies in force.
     pub catalog: CatalogCell,
+    /// Whether the catalog is complete.
+    pub catalog_ready: catalog::Ready,
     /// What takes credentials back.
     pub revoker: Arc<Revoker>,
     /// Provider `kubernetes`.
@@ -102,7 +104,7 @@ pub async fn run(context: Arc<Context>) {
     all.spawn(context.cluster.clone().keep_fresh());
     all.spawn(Arc::clone(&context.revoker).sweep());
     all.spawn(catalog::keep(Arc::clone(&context)));
-    catalog::wait_until_ready(&context).await;
+    context.catalog_ready.wait().await;
     all.spawn(reconcile("PipelineRun", Arc::clone(&context), pipeline_run::reconcile));
     all.spawn(reconcile("CustomRun", Arc::clone(&context), custom_run::reconcile));
     all.spawn(reconcile("GroupRoleBinding", Arc::clone(&context), rbac::reconcile));

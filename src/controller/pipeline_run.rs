@@ -18,7 +18,7 @@ use crate::{
     },
     cluster::{is_conflict, is_not_found, time},
     policy,
-    store::{RedeemRequest, Redemption, RunRecord},
+    store::{RedeemPolicy, RedeemRequest, Redemption, RunRecord},
     ticket::ticket_hash,
 };
 
@@ -66,8 +66,8 @@ async fn redeem(
     let policies = catalog
         .policies_in(namespace)
         .map(|policy| {
-            let check = policy::check_run(policy, run, directory.idps());
-            (check.policy.uid.clone(), check)
+            let check = policy::run_check(&policy.object, run, directory.idps());
+            (check.policy.uid.clone(), redeem_policy(check))
         })
         .collect();
     let created = run.meta().creation_timestamp.as_ref().map(time::from_kubernetes).unwrap_or_default();
@@ -83,6 +83,16 @@ async fn redeem(
     match context.store.redeem(request).await? {
         Redemption::Redeemed(record) => start(context, run, &record).await,
         Redemption::Refused(sentence) => refuse(context, run, &sentence).await,
+    }
+}
+
+fn redeem_policy(check: policy::RunCheck) -> RedeemPolicy {
+    RedeemPolicy {
+        policy: check.policy,
+        facts: check.facts,
+        misfit: check.misfit,
+        max_start_delay: check.max_start_delay,
+        max_run_duration: check.max_run_duration,
     }
 }
 

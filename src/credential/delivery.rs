@@ -13,10 +13,9 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, PostParams},
 };
 use secrecy::ExposeSecret;
-use serde_json::json;
 
 use super::Material;
 use crate::{
@@ -51,7 +50,22 @@ pub fn labels(grant: GrantId, instance: &str) -> BTreeMap<String, String> {
 /// its content is replaced.
 pub async fn deliver(client: &Client, grant: &GrantRecord, instance: &str, material: &Material) -> kube::Result<()> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &grant.namespace);
-    let secret = Secret {
+    match secrets.create(&PostParams::default(), &secret(grant, instance, material)).await {
+        Err(error) if is_conflict(&error) => replace(client, grant, instance, material).await,
+        other => other.map(drop),
+    }
+}
+
+/// Puts a renewed credential into the Secret; one that somebody deleted is not made here (404). The Secret is written
+/// whole: we may not patch Secrets, since a patch's answer would show what another one holds.
+pub async fn replace(client: &Client, grant: &GrantRecord, instance: &str, material: &Material) -> kube::Result<()> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &grant.namespace);
+    let secret = secret(grant, instance, material);
+    secrets.replace(&secret_name(grant.id), &PostParams::default(), &secret).await.map(drop)
+}
+
+fn secret(grant: &GrantRecord, instance: &str, material: &Material) -> Secret {
+    Secret {
         metadata: ObjectMeta {
             name: Some(secret_name(grant.id)),
             labels: Some(labels(grant.id, instance)),
@@ -61,18 +75,7 @@ pub async fn deliver(client: &Client, grant: &GrantRecord, instance: &str, mater
         type_: Some("scim-tekton.dev/grant".into()),
         data: Some(data(material)),
         ..Secret::default()
-    };
-    match secrets.create(&PostParams::default(), &secret).await {
-        Err(error) if is_conflict(&error) => replace(client, grant, material).await,
-        other => other.map(drop),
     }
-}
-
-/// Puts a renewed credential into the Secret; one that somebody deleted is not made here (404).
-pub async fn replace(client: &Client, grant: &GrantRecord, material: &Material) -> kube::Result<()> {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), &grant.namespace);
-    let patch = Patch::Merge(json!({ "data": data(material) }));
-    secrets.patch(&secret_name(grant.id), &PatchParams::default(), &patch).await.map(drop)
 }
 
 /// Takes the copy away; one that is gone already is no error.

@@ -20,8 +20,10 @@ stage() {
 interrupted() {
   trap '' INT TERM HUP
   say "interrupted: everything is taken down again"
-  [ -z "$stage_pid" ] || kill -TERM "$stage_pid" 2>/dev/null || true
-  wait
+  if [ -n "$stage_pid" ]; then
+    kill -TERM "$stage_pid" 2>/dev/null || true
+    wait "$stage_pid" || true
+  fi
   CLUSTER_LOCKED=1 "$HERE/down.sh"
   exit 130
 }
@@ -50,6 +52,7 @@ stage configure.sh
 setsid unshare --fork --kill-child=SIGKILL --pid --mount --net --uts --ipc --propagation private \
   bash "$HERE/inner.sh" "$CLUSTER_DIR" >"$LOG/node.log" 2>&1 </dev/null {lock}>&- &
 holder=$!
+disown # else bash reports its death when the trap takes it down
 init=
 until [ -n "$init" ]; do
   kill -0 "$holder" 2>/dev/null || die "the node's namespaces could not be made" "$LOG/node.log"
