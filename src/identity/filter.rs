@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::{Resource, ResourceId, ResourceKind};
+
 /// A path to an attribute: `[urn:]name[.sub]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttrPath {
@@ -43,4 +45,51 @@ pub enum Filter {
     Compare(AttrPath, CompareOp, Value),
     /// `path[filter]`: one element for which the inner filter holds.
     Element(AttrPath, Box<Filter>),
+}
+
+/// Attributes by which a store keeps an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum IndexedAttribute {
+    UserName,
+    DisplayName,
+    ExternalId,
+    Id,
+}
+
+impl Filter {
+    /// The conjunct that an index can answer, where there is one: every match of the whole filter is among the
+    /// resources that have this value. `displayName` only for groups, whose name it is.
+    pub fn indexable(&self, kind: ResourceKind) -> Option<(IndexedAttribute, &str)> {
+        match self {
+            Self::And(left, right) => left.indexable(kind).or_else(|| right.indexable(kind)),
+            Self::Compare(AttrPath { name, sub: None, .. }, CompareOp::Eq, Value::String(value)) => {
+                let attribute = match (kind, name.to_ascii_lowercase().as_str()) {
+                    (_, "id") => IndexedAttribute::Id,
+                    (_, "externalid") => IndexedAttribute::ExternalId,
+                    (ResourceKind::User, "username") => IndexedAttribute::UserName,
+                    (ResourceKind::Group, "displayname") => IndexedAttribute::DisplayName,
+                    _ => return None,
+                };
+                Some((attribute, value))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether `matches` looks at members: only then need they be loaded.
+    pub fn needs_members(&self) -> bool {
+        match self {
+            Self::And(left, right) | Self::Or(left, right) => left.needs_members() || right.needs_members(),
+            Self::Not(inner) => inner.needs_members(),
+            Self::Present(path) | Self::Compare(path, ..) | Self::Element(path, _) => {
+                path.name.eq_ignore_ascii_case("members")
+            }
+        }
+    }
+
+    /// Whether a resource matches.
+    pub fn matches(&self, _resource: &Resource, _members: &[ResourceId]) -> bool {
+        false
+    }
 }

@@ -3,7 +3,7 @@
 //! Anything may use this module; it uses nothing of ours.
 
 mod error;
-mod filter;
+pub mod filter;
 mod resource;
 
 pub use error::*;
