@@ -4,8 +4,13 @@
 
 mod error;
 pub mod filter;
+mod mode;
+mod path;
 mod resource;
+pub mod schema;
 
 pub use error::*;
 pub use filter::*;
+pub use mode::*;
+pub use path::*;
 pub use resource::*;
