@@ -1,6 +1,6 @@
 //! Attributes that every resource has (RFC 7643 §3.1). They belong to no schema, so `/Schemas` doesn't list them.
 
-use super::Attribute;
+use super::{Attribute, Format};
 
 const META: &[Attribute] = &[
     Attribute::string("resourceType", "Name of the resource type.").exact().read_only(),
@@ -13,6 +13,8 @@ const META: &[Attribute] = &[
 pub(super) const ATTRIBUTES: &[Attribute] = &[
     Attribute::reference("schemas", &["uri"], "URNs of the schemas of this resource.").multi().always().read_only(),
     Attribute::string("id", "Our identifier of the resource.").exact().always().read_only(),
-    Attribute::string("externalId", "The provisioning client's identifier of the resource.").exact(),
+    Attribute::string("externalId", "The provisioning client's identifier of the resource.")
+        .exact()
+        .format(Format::Name),
     Attribute::complex("meta", META, "What we know of the resource itself.").read_only(),
 ];
