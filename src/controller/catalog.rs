@@ -1,6 +1,6 @@
 //! The watches that feed the catalog: what is in force is what the API server last told.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 
 use futures::{StreamExt as _, pin_mut};
 use kube::{

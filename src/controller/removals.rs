@@ -6,7 +6,8 @@ use futures::TryStreamExt as _;
 use kube::{
     Api, ResourceExt as _,
     api::ListParams,
-    runtime::{WatchStreamExt as _, metadata_watcher, watcher},
+    core::PartialObjectMeta,
+    runtime::{WatchStreamExt as _, watcher},
 };
 use tracing::{info, warn};
 
@@ -21,8 +22,8 @@ const COMPARE: Duration = Duration::from_secs(60);
 
 /// A deleted run is an ended run.
 pub async fn pipeline_runs(context: Arc<Context>) {
-    let runs: Api<PipelineRun> = Api::all(context.cluster.patient.clone());
-    let events = metadata_watcher(runs, watcher::Config::default()).default_backoff();
+    let runs: Api<PartialObjectMeta<PipelineRun>> = Api::all(context.cluster.patient.clone());
+    let events = watcher(runs, watcher::Config::default()).default_backoff();
     let context = &context;
     let watched = events
         .try_for_each(|event| async move {
@@ -39,9 +40,9 @@ pub async fn pipeline_runs(context: Arc<Context>) {
 
 /// A Grant object deleted by hand is a request to revoke it.
 pub async fn grants(context: Arc<Context>) {
-    let grants: Api<Grant> = Api::all(context.cluster.patient.clone());
+    let grants: Api<PartialObjectMeta<Grant>> = Api::all(context.cluster.patient.clone());
     let ours = watcher::Config::default().labels(&format!("{INSTANCE_LABEL}={}", context.instance));
-    let events = metadata_watcher(grants, ours).default_backoff();
+    let events = watcher(grants, ours).default_backoff();
     let context = &context;
     let watched = events
         .try_for_each(|event| async move {

@@ -4,6 +4,7 @@
 
 pub mod delivery;
 pub mod kubernetes;
+pub mod oidc;
 pub mod projection;
 
 use std::collections::BTreeMap;

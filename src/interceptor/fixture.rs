@@ -245,6 +245,7 @@ impl Store for Remembering {
     async fn decision(&self, _: &str) -> Result<Option<DecisionRecord>, StoreError> { never() }
     async fn redeem(&self, _: RedeemRequest) -> Result<Redemption, StoreError> { never() }
     async fn run(&self, _: &str) -> Result<Option<RunRecord>, StoreError> { never() }
+    async fn runs_to_cancel(&self) -> Result<Vec<RunRecord>, StoreError> { never() }
     async fn live_runs(&self) -> Result<Vec<RunRecord>, StoreError> { never() }
     async fn run_started(&self, _: &str, _: DateTime<Utc>) -> Result<(), StoreError> { never() }
     async fn run_ended(&self, _: &str, _: RevocationReason) -> Result<Revocations, StoreError> { never() }

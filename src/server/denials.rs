@@ -36,8 +36,8 @@ impl Notify for EventNotifier {
 }
 
 async fn reference(client: Client, denied: &Denied) -> Option<ObjectReference> {
-    let (namespace, name) = (&denied.namespace, &denied.name);
-    match denied.kind {
+    let (namespace, name) = (&denied.namespace, &denied.trigger_name);
+    match denied.trigger_kind {
         TriggerKind::Trigger => {
             Some(Api::<Trigger>::namespaced(client, namespace).get_opt(name).await.ok()??.object_ref(&()))
         }

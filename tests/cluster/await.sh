@@ -21,8 +21,9 @@ await() {
 api_ready() {
   local address answer
   for address in "$NODE_IP" "$NODE_IP_2"; do
-    answer=$(enter curl -sS -m 4 --cacert "$PKI/ca.crt" "https://$address:6443/readyz") && [ "$answer" = ok ] || {
-      echo "$address: ${answer:-no answer}" | head -n 1
+    answer=$(enter curl -sS -m 4 --cacert "$PKI/ca.crt" "https://$address:6443/readyz") || return 1
+    [ "$answer" = ok ] || {
+      echo "$address: $answer"
       return 1
     }
   done

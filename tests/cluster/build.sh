@@ -47,6 +47,8 @@ tekton() {
 }
 
 programs() {
+  # What no run has touched for a month belongs to pins that are gone.
+  find "$CACHE" -mindepth 1 -maxdepth 1 -type d -mtime +30 -exec rm -rf {} +
   say "building the cluster's programs into $BIN (once; cold it takes some 15 minutes on two cores)"
   kubernetes "$1"
   tekton "$1"
@@ -60,3 +62,4 @@ tools() {
 
 cached "$BIN" programs
 cached "$TOOLS" tools
+touch "$CACHED"

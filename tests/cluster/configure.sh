@@ -5,7 +5,7 @@ set -euo pipefail
 
 mkdir -p "$CLUSTER_DIR"/{run,conf/cni,volumes} "$LOG"
 rm -rf "${LOG:?}"/pods
-find "$LOG" -maxdepth 1 -name '*.log' ! -name 'build-*' ! -name 'fetch-*' ! -name packages.log -delete
+find "$LOG" -maxdepth 1 -name '*.log' ! -name 'build-*' ! -name 'fetch-*' ! -name 'packages*' -delete
 "$HERE/pki.sh"
 
 filled_in() {
@@ -42,6 +42,8 @@ cat >"$CLUSTER_DIR/enter" <<ENTER
 #!/bin/sh
 # Made by tests/cluster/up.sh. enter [COMMAND...]: runs it (or a shell) in the node's namespaces, in this folder and with this environment.
 [ \$# -gt 0 ] || set -- "\${SHELL:-/bin/sh}"
+# There is no world outside, hence no proxy.
+unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY
 # The cache of discovery is named after the server's address, which every new cluster has again.
 export PATH="$BIN:\$PATH" KUBECONFIG="$CLUSTER_DIR/kubeconfig" KUBECACHEDIR="$RUN/kubectl-cache"
 exec "$TOOLS/enter" "$RUN/node" "\$@"

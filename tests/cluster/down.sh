@@ -4,7 +4,8 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-[ -d "$CLUSTER_DIR" ] || { "$HERE/cgroups.sh" remove; exit 0; }
+if [ ! -d "$CLUSTER_DIR" ] && [ -z "$(node_holder)" ]; then exec "$HERE/cgroups.sh" remove; fi
+mkdir -p "$CLUSTER_DIR" # it may be gone while the cluster runs: cargo clean
 if [ -z "${CLUSTER_LOCKED:-}" ]; then
   exec {lock}>"$CLUSTER_DIR/lock"
   until flock --wait 8 "$lock"; do say "another up.sh or down.sh is at work in $CLUSTER_DIR: waiting"; done

@@ -9,7 +9,9 @@ toolbox() {
   for tool in $(busybox --list); do
     [ "$tool" = busybox ] || links+=(-link "/bin/busybox=/bin/$tool")
   done
-  mapfile -t libraries < <("$HERE/ldd.sh" "$(command -v curl)")
+  libraries=$("$HERE/ldd.sh" "$(command -v curl)")
+  libraries+=$'\n'$("$HERE/ldd.sh" "$(command -v busybox)" 2>/dev/null || true) # static, if the package is busybox-static
+  mapfile -t libraries <<<"${libraries%$'\n'}"
   "$TOOLS/image" -out "$1/toolbox.tar" -name localhost/toolbox:1 -dir /tmp:1777 -dir /root:700 -dir /workspace:1777 \
     -text $'/etc/passwd=root:x:0:0:root:/root:/bin/sh\nnonroot:x:65532:65532:nonroot:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/tmp:/bin/sh\n' \
     -text $'/etc/group=root:x:0:\nnonroot:x:65532:\nnobody:x:65534:\n' "${links[@]}" \

@@ -94,6 +94,6 @@ node_holder() {
   done
 }
 
-# Runs a program in the node's namespaces.
-enter() { "$TOOLS/enter" "$RUN/node" "$@"; }
+# Runs a program in the node's namespaces, where there is no world outside, hence no proxy.
+enter() { env -u http_proxy -u https_proxy -u HTTP_PROXY -u HTTPS_PROXY "$TOOLS/enter" "$RUN/node" "$@"; }
 kubectl() { KUBECONFIG=$CLUSTER_DIR/kubeconfig KUBECACHEDIR=$RUN/kubectl-cache enter "$BIN/kubectl" "$@"; }

@@ -14,7 +14,10 @@ stage_pid=
 stage() {
   "$HERE/$1" &
   stage_pid=$!
-  wait "$stage_pid" || exit 1
+  wait "$stage_pid" || {
+    [ -z "$(node_holder)" ] || echo "up.sh: what runs is left as it is, to be looked at; down.sh removes it" >&2
+    exit 1
+  }
   stage_pid=
 }
 interrupted() {
@@ -40,7 +43,7 @@ if [ -n "$(node_holder)" ]; then
 fi
 
 "$HERE/check.sh"
-[ ! -e "$RUN/node" ] && [ -z "$(node_holder)" ] || CLUSTER_LOCKED=1 "$HERE/down.sh"
+if [ -e "$RUN/node" ] || [ -n "$(node_holder)" ]; then CLUSTER_LOCKED=1 "$HERE/down.sh"; fi
 stage packages.sh
 stage build.sh
 stage images.sh
@@ -49,7 +52,9 @@ stage configure.sh
 "$HERE/cgroups.sh" make
 
 # One process holds everything: when it is killed, so is all that was started in these namespaces. The lock must not live on in it.
-setsid unshare --fork --kill-child=SIGKILL --pid --mount --net --uts --ipc --propagation private \
+# What the caller's environment says (proxies, ETCD_…) is nothing to it.
+setsid env -i PATH="$PATH" HOME="${HOME:-/root}" CLUSTER_DIR="$CLUSTER_DIR" CLUSTER_ETCD_FSYNC="${CLUSTER_ETCD_FSYNC:-}" ${XDG_CACHE_HOME:+XDG_CACHE_HOME="$XDG_CACHE_HOME"} \
+  unshare --fork --kill-child=SIGKILL --pid --mount --net --uts --ipc --propagation private \
   bash "$HERE/inner.sh" "$CLUSTER_DIR" >"$LOG/node.log" 2>&1 </dev/null {lock}>&- &
 holder=$!
 disown # else bash reports its death when the trap takes it down

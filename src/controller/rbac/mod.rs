@@ -23,7 +23,6 @@ use tracing::warn;
 use super::{Context, ControllerError};
 use crate::{
     api::{GroupRef, GroupRoleBinding},
-    clock::Clock,
     cluster::Cluster,
     directory::{Directory, DirectoryCell},
     identity::{IdpName, ResourceId},
@@ -45,7 +44,6 @@ pub struct RbacSync {
     directory: DirectoryCell,
     catalog: CatalogCell,
     settings: RbacSettings,
-    clock: Clock,
     /// One writer for each GroupRoleBinding.
     writing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -57,9 +55,8 @@ impl RbacSync {
         directory: DirectoryCell,
         catalog: CatalogCell,
         settings: RbacSettings,
-        clock: Clock,
     ) -> Self {
-        Self { cluster, directory, catalog, settings, clock, writing: Mutex::default() }
+        Self { cluster, directory, catalog, settings, writing: Mutex::default() }
     }
 
     fn lock(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
