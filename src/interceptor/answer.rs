@@ -11,6 +11,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 use super::{
     Denied, InterceptorRequest, InterceptorResponse, Judgement, Notify, Reason, Refusals, Settings, decide,
     reason::shown,
+    refusals::{self, Tally},
 };
 use crate::{
     clock::Clock,
@@ -68,13 +69,7 @@ impl InterceptorState {
 
     /// Writes what `Refusals` holds back; to be called every few seconds.
     pub async fn flush_refusals(&self) {
-        let rows = self.refusals.due((self.clock)());
-        if rows.is_empty() {
-            return;
-        }
-        if let Err(error) = self.store.append_audit(rows).await {
-            tracing::error!(%error, "the audit rows of refused events could not be written");
-        }
+        self.write(&self.refusals.due((self.clock)())).await;
     }
 
     async fn judge(&self, request: &InterceptorRequest) -> (&'static str, Reason, InterceptorResponse) {
@@ -153,9 +148,18 @@ impl InterceptorState {
     }
 
     async fn refused(&self, reason: Reason, now: DateTime<Utc>) {
-        let Some(row) = self.refusals.count(reason, now) else { return };
-        if let Err(error) = self.store.append_audit(vec![row]).await {
-            tracing::error!(%error, "the audit row of refused events could not be written");
+        if let Some(tally) = self.refusals.count(reason, now) {
+            self.write(&[tally]).await;
+        }
+    }
+
+    async fn write(&self, tallies: &[Tally]) {
+        if tallies.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.append_audit(tallies.iter().map(refusals::row).collect()).await {
+            tracing::error!(%error, "the audit rows of refused events could not be written");
+            self.refusals.put_back(tallies);
         }
     }
 }

@@ -124,16 +124,13 @@ fn login_renamed_and_reused() {
 fn commit_author_spoofed() {
     let mut world = World::new();
     world.policy("prod", "deploy-prod", |spec| {
-        spec["subjects"] = json!([{ "user": { "userName": "alice@example.com" } }])
+        spec["subjects"] = json!([{ "user": { "userName": "alice@example.com" } }]);
     });
     let spoofed = push_with(|body| {
         let alice = json!({ "name": "Alice", "email": "alice@example.com", "username": "alice-dev", "id": 7 });
-        for commit in [&mut body["head_commit"].clone(), &mut body["commits"][0].clone()] {
-            commit["author"] = alice.clone();
-            commit["committer"] = alice.clone();
-        }
         body["head_commit"]["author"] = alice.clone();
         body["commits"][0]["author"] = alice.clone();
+        body["commits"][0]["committer"] = alice;
         body["pusher"]["email"] = "alice@example.com".into();
     });
     let judgement = world.decide(&spoofed);

@@ -4,6 +4,8 @@
 //! The first check that does not hold decides. There is no store here and no lock: what only the store can know (a
 //! person deactivated at another replica, an event that has started its run) is asked when the decision is recorded.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 
@@ -14,16 +16,16 @@ use super::{
     signature, trigger,
 };
 use crate::{
-    api::EventRule,
-    directory::Directory,
-    policy::{Catalog, Matched, PolicyEntry, SourceEntry, describe, matching, policy_facts, service_account},
+    api::{AccessPolicy, EventRule},
+    directory::{Directory, User},
+    policy::{Catalog, Matched, SourceEntry, describe, matching, policy_facts, policy_ref, service_account},
     store::{EventFacts, TraceStep},
 };
 
 /// What decisions depend on besides the snapshots.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Name of our ClusterInterceptor (`clusterInterceptor.name`): triggers use us by it.
+    /// Name of our `ClusterInterceptor` (`clusterInterceptor.name`): triggers use us by it.
     pub cluster_interceptor: String,
     /// How long a ticket lives (`ticket.ttl`).
     pub ticket_ttl: chrono::Duration,
@@ -91,8 +93,8 @@ impl Judging {
 
         let push = self.event(request)?;
         self.repository(source, &push)?;
-        self.identity(directory, source, &push)?;
-        self.entitlement(directory, policy, &push)?;
+        let user = self.identity(directory, source, &push)?;
+        self.entitlement(directory, policy, &push, &user)?;
 
         self.judgement.body_digest = Some(sha256(request.body.as_bytes()));
         self.judgement.reason = Reason::Allowed;
@@ -106,7 +108,7 @@ impl Judging {
         catalog: &'a Catalog,
         settings: &Settings,
         request: &InterceptorRequest,
-    ) -> Result<(&'a PolicyEntry, &'a SourceEntry), Refusal> {
+    ) -> Result<(&'a AccessPolicy, &'a SourceEntry), Refusal> {
         let param = request.interceptor_params.get("policy").and_then(|value| value.as_str());
         let Some(name) = param.filter(|name| !name.is_empty()) else {
             return refuse(
@@ -132,13 +134,13 @@ impl Judging {
                 format!("there is no AccessPolicy {} in namespace {}", shown(name), id.namespace),
             );
         };
-        let reference = policy.reference();
+        let reference = policy_ref(policy);
         self.held(format!("{name}, generation {}", reference.generation.unwrap_or_default()));
         self.judgement.policy = Some(reference);
-        self.judgement.service_account = service_account(&policy.object).into();
+        self.judgement.service_account = service_account(policy).into();
 
         self.check = "source";
-        let source_name = &policy.object.spec.source;
+        let source_name = &policy.spec.source;
         let Some(source) = catalog.source(source_name) else {
             return refuse(
                 Reason::UnknownSource,
@@ -204,12 +206,12 @@ impl Judging {
     fn repository(&mut self, source: &SourceEntry, push: &Push) -> Result<(), Refusal> {
         self.check = "repository";
         let spec = &source.object.spec;
-        push.from_the_source(&self.judgement.event.source, &spec.host, &spec.repositories.owners)?;
+        push.covered_by(&self.judgement.event.source, &spec.host, &spec.repositories.owners)?;
         self.held(shown(&push.repository.full_name));
         Ok(())
     }
 
-    fn identity(&mut self, directory: &Directory, source: &SourceEntry, push: &Push) -> Result<(), Refusal> {
+    fn identity(&mut self, directory: &Directory, source: &SourceEntry, push: &Push) -> Result<Arc<User>, Refusal> {
         self.check = "identity";
         push.by_a_person()?;
         let host = &source.object.spec.host;
@@ -245,18 +247,21 @@ impl Judging {
             return refuse(Reason::Inactive, format!("{} is not active at {}", shown(&user.user_name), user.idp));
         }
         self.held("yes".into());
-        Ok(())
+        Ok(user.clone())
     }
 
-    fn entitlement(&mut self, directory: &Directory, policy: &PolicyEntry, push: &Push) -> Result<(), Refusal> {
+    fn entitlement(
+        &mut self,
+        directory: &Directory,
+        policy: &AccessPolicy,
+        push: &Push,
+        user: &User,
+    ) -> Result<(), Refusal> {
         self.check = "subject";
-        let name = policy.object.metadata.name.as_deref().unwrap_or_default();
-        let facts = match policy_facts(&policy.object, directory.idps()) {
+        let name = policy.metadata.name.as_deref().unwrap_or_default();
+        let facts = match policy_facts(policy, directory.idps()) {
             Ok(facts) => facts,
             Err(why) => return refuse(Reason::PolicyNotHonoured, why),
-        };
-        let Some(user) = self.judgement.user.clone() else {
-            return refuse(Reason::NoLink, "nobody is linked");
         };
         let matched = matching(directory, user.id, &facts.subjects);
         if matched.is_empty() {
@@ -286,7 +291,7 @@ impl Judging {
 
         self.check = "event rule";
         let event = &self.judgement.event;
-        let rules = &policy.object.spec.events;
+        let rules = &policy.spec.events;
         if !rules.is_empty() && !rules.iter().any(|rule| covers(rule, &event.event, &event.trust)) {
             return refuse(
                 Reason::EventNotInPolicy,

@@ -175,7 +175,7 @@ impl Push {
     }
 
     /// Refuses an event of another host than the source's, and of owners that it does not cover.
-    pub(super) fn from_the_source(&self, name: &str, host: &str, owners: &[u64]) -> Result<(), Refusal> {
+    pub(super) fn covered_by(&self, name: &str, host: &str, owners: &[u64]) -> Result<(), Refusal> {
         let repository = shown(&self.repository.full_name);
         // One secret given to two hosts must not let one speak for the other: numeric ids are unique within a host only.
         let address = self.repository.html_url.as_deref().and_then(host_of);

@@ -1,4 +1,4 @@
-//! The ClusterInterceptor: Tekton's request and response, event kinds, signatures, `decide()`.
+//! The `ClusterInterceptor`: Tekton's request and response, event kinds, signatures, `decide()`.
 //!
 //! `router` serves it; `decide` is the decision itself, pure, and `explain` the same for a recorded request.
 //! Uses `store`, `audit`, `policy`, `directory`, `api`, `clock`, `ticket`.

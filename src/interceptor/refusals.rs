@@ -24,26 +24,36 @@ struct Count {
     untold: u64,
 }
 
+/// So many of one reason, to be written as one row.
+pub(super) type Tally = (Reason, u64);
+
 impl Refusals {
-    /// Counts one; a row to write now, if the last one of this reason is a minute old.
-    pub fn count(&self, reason: Reason, now: DateTime<Utc>) -> Option<Entry> {
+    /// Counts one; a tally to write now, if the last one of this reason is a minute old.
+    pub(super) fn count(&self, reason: Reason, now: DateTime<Utc>) -> Option<Tally> {
         let mut counts = self.lock();
         let Some(count) = counts.get_mut(&reason) else {
             counts.insert(reason, Count { told: now, untold: 0 });
-            return Some(row(reason, 1));
+            return Some((reason, 1));
         };
         count.untold += 1;
-        (now - count.told >= Duration::minutes(1)).then(|| count.tell(reason, now))
+        count.is_due(now).then(|| (reason, count.tell(now)))
     }
 
-    /// Rows for all that was counted and not told, once its minute is over.
-    pub fn due(&self, now: DateTime<Utc>) -> Vec<Entry> {
+    /// Tallies of all that was counted and not told, once its minute is over.
+    pub(super) fn due(&self, now: DateTime<Utc>) -> Vec<Tally> {
         let mut counts = self.lock();
-        counts
-            .iter_mut()
-            .filter(|(_, count)| count.untold > 0 && now - count.told >= Duration::minutes(1))
-            .map(|(reason, count)| count.tell(*reason, now))
-            .collect()
+        let due = counts.iter_mut().filter(|(_, count)| count.is_due(now));
+        due.map(|(reason, count)| (*reason, count.tell(now))).collect()
+    }
+
+    /// Takes back what could not be written: it is due again in a minute.
+    pub(super) fn put_back(&self, tallies: &[Tally]) {
+        let mut counts = self.lock();
+        for (reason, number) in tallies {
+            if let Some(count) = counts.get_mut(reason) {
+                count.untold += number;
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Reason, Count>> {
@@ -53,13 +63,18 @@ impl Refusals {
 }
 
 impl Count {
-    fn tell(&mut self, reason: Reason, now: DateTime<Utc>) -> Entry {
+    fn is_due(&self, now: DateTime<Utc>) -> bool {
+        self.untold > 0 && now - self.told >= Duration::minutes(1)
+    }
+
+    fn tell(&mut self, now: DateTime<Utc>) -> u64 {
         self.told = now;
-        row(reason, std::mem::take(&mut self.untold))
+        std::mem::take(&mut self.untold)
     }
 }
 
-fn row(reason: Reason, count: u64) -> Entry {
+/// The audit row of a tally.
+pub(super) fn row((reason, count): &Tally) -> Entry {
     Entry { detail: json!({ "reason": reason.as_str(), "count": count }), ..Entry::new(Kind::EventsRefused) }
 }
 
@@ -70,17 +85,22 @@ mod tests {
     #[test]
     fn the_first_refusal_is_told_at_once_and_the_rest_once_a_minute_for_each_reason() {
         let at = |seconds| DateTime::UNIX_EPOCH + Duration::seconds(seconds);
-        let count = |entry: &Entry| entry.detail["count"].as_u64().unwrap();
         let refusals = Refusals::default();
-        assert_eq!(refusals.count(Reason::WrongSignature, at(0)).as_ref().map(count), Some(1));
+        assert_eq!(refusals.count(Reason::WrongSignature, at(0)), Some((Reason::WrongSignature, 1)));
         for second in 1..50 {
             assert_eq!(refusals.count(Reason::WrongSignature, at(second)), None);
         }
-        assert_eq!(refusals.count(Reason::NoSignature, at(50)).unwrap().detail["reason"], "NoSignature");
+        assert_eq!(refusals.count(Reason::NoSignature, at(50)), Some((Reason::NoSignature, 1)));
         assert!(refusals.due(at(59)).is_empty());
         let due = refusals.due(at(60));
-        assert_eq!(due.iter().map(count).collect::<Vec<_>>(), [49]);
+        assert_eq!(due, [(Reason::WrongSignature, 49)]);
         assert!(refusals.due(at(600)).is_empty());
-        assert_eq!(refusals.count(Reason::WrongSignature, at(130)).as_ref().map(count), Some(1));
+        refusals.put_back(&due);
+        assert_eq!(refusals.count(Reason::WrongSignature, at(130)), Some((Reason::WrongSignature, 50)));
+    }
+
+    #[test]
+    fn a_row_tells_the_reason_and_how_many() {
+        assert_eq!(row(&(Reason::NoSignature, 3)).detail, json!({ "reason": "NoSignature", "count": 3 }));
     }
 }

@@ -15,7 +15,7 @@ use crate::{directory::Directory, policy::Catalog};
 /// has no limit.
 const LARGEST: usize = 8 * 1024 * 1024;
 
-/// Serves InterceptorRequests: POST, at any path. Every answer is 200, for to Tekton anything else is an outage; whether
+/// Serves `InterceptorRequest`s: POST, at any path. Every answer is 200, for to Tekton anything else is an outage; whether
 /// the event goes on stands in it (G8).
 pub fn router(state: InterceptorState) -> Router {
     Router::new()
@@ -35,7 +35,7 @@ async fn handle(
     })
 }
 
-/// Why a recorded InterceptorRequest would be allowed or denied now: the whole trace, also where its signature does not
+/// Why a recorded `InterceptorRequest` would be allowed or denied now: the whole trace, also where its signature does not
 /// hold. Records nothing.
 pub fn explain(
     directory: &Directory,

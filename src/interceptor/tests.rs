@@ -156,7 +156,7 @@ async fn over_http_every_post_is_answered_200_and_nothing_else_is_a_method() {
     let served = World::new().served(|| Ok(DecisionOutcome::Recorded));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(async move { axum::serve(listener, router(served.state)).await });
+    let task = tokio::spawn(async move { axum::serve(listener, router(served.state)).await });
     let ask = async |head: &str, body: &[u8]| {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let head = format!("{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -176,5 +176,5 @@ async fn over_http_every_post_is_answered_200_and_nothing_else_is_a_method() {
     let answer = ask("POST /", &vec![b' '; 9 * 1024 * 1024]).await;
     assert!(answer.is_empty() || answer.contains("expected an InterceptorRequest"), "{answer}");
     assert!(ask("GET /", b"").await.starts_with("HTTP/1.1 405"));
-    server.abort();
+    task.abort();
 }

@@ -36,23 +36,6 @@ pub struct SourceEntry {
     pub secrets: Result<Vec<SecretString>, String>,
 }
 
-/// An AccessPolicy, and whether we can honour all of it.
-#[derive(Clone, Debug)]
-pub struct PolicyEntry {
-    /// The object.
-    pub object: AccessPolicy,
-    /// What this version does not honour: such a policy allows nothing. The API server refuses it already; this stands
-    /// for a cluster whose CRDs are older or newer than we are.
-    pub fault: Option<&'static str>,
-}
-
-impl PolicyEntry {
-    /// Name, uid, generation.
-    pub fn reference(&self) -> ObjectRef {
-        policy_ref(&self.object)
-    }
-}
-
 /// Name, uid and generation of a policy.
 pub fn policy_ref(policy: &AccessPolicy) -> ObjectRef {
     ObjectRef {
@@ -66,7 +49,7 @@ pub fn policy_ref(policy: &AccessPolicy) -> ObjectRef {
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     sources: OrdMap<Arc<str>, Arc<SourceEntry>>,
-    policies: Namespaced<PolicyEntry>,
+    policies: Namespaced<AccessPolicy>,
     templates: Namespaced<CredentialTemplate>,
     bindings: OrdMap<Arc<str>, Arc<GroupRoleBinding>>,
     triggers: Namespaced<Trigger>,
@@ -85,17 +68,17 @@ impl Catalog {
     }
 
     /// A policy.
-    pub fn policy(&self, namespace: &str, name: &str) -> Option<&Arc<PolicyEntry>> {
+    pub fn policy(&self, namespace: &str, name: &str) -> Option<&Arc<AccessPolicy>> {
         self.policies.get(namespace, name)
     }
 
     /// The policies of a namespace.
-    pub fn policies_in(&self, namespace: &str) -> impl Iterator<Item = &Arc<PolicyEntry>> {
+    pub fn policies_in(&self, namespace: &str) -> impl Iterator<Item = &Arc<AccessPolicy>> {
         self.policies.of(namespace)
     }
 
     /// All policies.
-    pub fn policies(&self) -> impl Iterator<Item = &Arc<PolicyEntry>> {
+    pub fn policies(&self) -> impl Iterator<Item = &Arc<AccessPolicy>> {
         self.policies.iter()
     }
 
@@ -152,8 +135,7 @@ impl Catalog {
     /// Takes in a policy.
     pub fn put_policy(&mut self, object: AccessPolicy) {
         let (namespace, name) = key(&object.metadata);
-        let fault = rules::access_policy(&object.spec);
-        self.policies.put(&namespace, &name, PolicyEntry { object, fault });
+        self.policies.put(&namespace, &name, object);
     }
 
     /// Takes in a template.

@@ -232,11 +232,8 @@ items:
         let catalog = read(&[&format!("{SOURCE}---{POLICY}"), TRIGGERS]).unwrap();
         assert!(catalog.source("github-acme").unwrap().secrets.is_ok());
         let policy = catalog.policy("prod", "deploy-prod").unwrap();
-        assert_eq!(policy.reference().generation, Some(1));
-        assert_eq!(
-            policy.reference().uid,
-            read(&[POLICY]).unwrap().policy("prod", "deploy-prod").unwrap().reference().uid
-        );
+        assert_eq!(policy.metadata.generation, Some(1));
+        assert_eq!(policy.metadata.uid, read(&[POLICY]).unwrap().policy("prod", "deploy-prod").unwrap().metadata.uid);
         assert_eq!(catalog.policies_in("prod").count(), 1);
         assert!(catalog.trigger("prod", "other").is_some());
         assert_eq!(catalog.listeners_in("prod").next().unwrap().spec.triggers[0].name.as_deref(), Some("push"));

@@ -1,7 +1,7 @@
 //! AccessPolicies: what is in force (the catalog) and what follows from it. Pure: no I/O, no clock.
 //!
 //! `Catalog` is the index of our kinds and of Tekton's triggers; `resolve_subjects` and `matching` say who a policy
-//! means; `run_check` says whether a PipelineRun is what its policy allows; `catalog_from_documents` reads the same
+//! means; `policy_facts` whether we can honour all that it says; `run_check` says whether a PipelineRun is what its policy allows; `catalog_from_documents` reads the same
 //! YAML without a cluster. Uses `api`, `directory`, `identity`.
 
 mod catalog;
@@ -10,7 +10,7 @@ mod facts;
 mod folder;
 mod namespaced;
 mod redeem;
-mod rules;
+pub mod rules;
 mod subjects;
 
 pub use catalog::*;

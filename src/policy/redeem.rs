@@ -31,32 +31,44 @@ pub struct RunCheck {
 /// What a policy, as it stands, says of a run.
 pub fn run_check(policy: &AccessPolicy, run: &PipelineRun, idps: &OrdSet<IdpName>) -> RunCheck {
     let reference = policy_ref(policy);
-    let mut misfit = shape(policy, run);
-    let facts = policy_facts(policy, idps).unwrap_or_else(|why| {
-        misfit = Some(why);
-        PolicyFacts { subjects: vec![], generation: reference.generation.unwrap_or_default() }
-    });
-    let mut seconds = |text: &Option<String>, default| match text.as_deref().map(parse_seconds) {
-        None => default,
-        Some(Ok(seconds)) => seconds,
-        Some(Err(error)) => {
-            misfit = Some(format!("policy {}: {error}", reference.name));
-            0
+    let misfit = shape(policy, run);
+    match policy_facts(policy, idps).and_then(|facts| Ok((facts, limits(policy)?))) {
+        Ok((facts, (max_start_delay, max_run_duration))) => {
+            RunCheck { policy: reference, facts, misfit, max_start_delay, max_run_duration }
         }
-    };
-    let max_start_delay = seconds(&policy.spec.max_start_delay, DEFAULT_START_DELAY);
-    let max_run_duration = seconds(&policy.spec.max_run_duration, DEFAULT_RUN_DURATION);
-    RunCheck { policy: reference, facts, misfit, max_start_delay, max_run_duration }
+        Err(why) => {
+            let facts = PolicyFacts { subjects: vec![], generation: reference.generation.unwrap_or_default() };
+            RunCheck { policy: reference, facts, misfit: Some(why), max_start_delay: 0, max_run_duration: 0 }
+        }
+    }
 }
 
-/// Who may under a policy, or why it allows nobody.
+/// Who may under a policy, or why it allows nobody: something in it that we can't honour, or a subject that can't be told.
 pub fn policy_facts(policy: &AccessPolicy, idps: &OrdSet<IdpName>) -> Result<PolicyFacts, String> {
-    let name = policy.metadata.name.as_deref().unwrap_or_default();
     if let Some(fault) = rules::access_policy(&policy.spec) {
-        return Err(format!("policy {name} can't be honoured: {fault}"));
+        return Err(format!("policy {} can't be honoured: {fault}", name_of(policy)));
     }
-    let subjects = resolve_subjects(&policy.spec, idps).map_err(|error| format!("policy {name}: {error}"))?;
+    limits(policy)?;
+    let subjects =
+        resolve_subjects(&policy.spec, idps).map_err(|error| format!("policy {}: {error}", name_of(policy)))?;
     Ok(PolicyFacts { subjects, generation: policy.metadata.generation.unwrap_or_default() })
+}
+
+/// `maxStartDelay` and `maxRunDuration`, seconds.
+fn limits(policy: &AccessPolicy) -> Result<(i64, i64), String> {
+    let seconds = |text: &Option<String>, default| {
+        text.as_deref()
+            .map_or(Ok(default), parse_seconds)
+            .map_err(|error| format!("policy {}: {error}", name_of(policy)))
+    };
+    Ok((
+        seconds(&policy.spec.max_start_delay, DEFAULT_START_DELAY)?,
+        seconds(&policy.spec.max_run_duration, DEFAULT_RUN_DURATION)?,
+    ))
+}
+
+fn name_of(policy: &AccessPolicy) -> &str {
+    policy.metadata.name.as_deref().unwrap_or_default()
 }
 
 /// The service account that a policy's runs must use.
@@ -65,7 +77,7 @@ pub fn service_account(policy: &AccessPolicy) -> &str {
 }
 
 fn shape(policy: &AccessPolicy, run: &PipelineRun) -> Option<String> {
-    let name = policy.metadata.name.as_deref().unwrap_or_default();
+    let name = name_of(policy);
     if run.spec.pipeline_spec.is_some() {
         return Some(format!("the run brings its own pipelineSpec: policy {name} allows only Pipelines by name"));
     }

@@ -1,20 +1,22 @@
 //! What the CRDs' validation rules refuse, refused where no API server stands before us: for a folder of policies, and
-//! for a cluster whose CRDs are of another version. The sentences are the rules' own; a test holds both together.
+//! for a cluster whose CRDs are of another version than we are. The sentences are the rules' own; a test holds both
+//! together.
 
 use crate::api::{
     AccessPolicySpec, CredentialTemplateSpec, Delivery, EventRule, EventSourceSpec, EventSourceType, GroupRef,
     GroupRoleBindingSpec, Mode, OnRevoke, PipelineRule, Subject, UserRef,
 };
 
-type Fault = Option<&'static str>;
+/// The sentence of the first rule that is broken.
+pub type Fault = Option<&'static str>;
 
-/// The first rule that holds not.
+/// The first rule that does not hold.
 fn first<const N: usize>(rules: [(bool, &'static str); N]) -> Fault {
     rules.into_iter().find_map(|(holds, sentence)| (!holds).then_some(sentence))
 }
 
 /// What is wrong with an EventSource.
-pub(super) fn event_source(spec: &EventSourceSpec) -> Fault {
+pub fn event_source(spec: &EventSourceSpec) -> Fault {
     first([
         (spec.type_ == EventSourceType::Github, "spec.type: only github is supported yet"),
         ((1..=2).contains(&spec.webhook.secret_refs.len()), "webhook.secretRefs: one secret, or two while rotating"),
@@ -22,7 +24,7 @@ pub(super) fn event_source(spec: &EventSourceSpec) -> Fault {
 }
 
 /// What is wrong with an AccessPolicy.
-pub(super) fn access_policy(spec: &AccessPolicySpec) -> Fault {
+pub fn access_policy(spec: &AccessPolicySpec) -> Fault {
     let duration = "expected a duration such as 90s, 30m or 2h";
     first([
         (matches!(spec.mode, None | Some(Mode::Enforce)), "spec.mode: Audit is not supported yet"),
@@ -39,7 +41,7 @@ pub(super) fn access_policy(spec: &AccessPolicySpec) -> Fault {
 }
 
 /// What is wrong with a CredentialTemplate.
-pub(super) fn credential_template(spec: &CredentialTemplateSpec) -> Fault {
+pub fn credential_template(spec: &CredentialTemplateSpec) -> Fault {
     let providers = [
         spec.kubernetes.is_some(),
         spec.oidc.is_some(),
@@ -68,7 +70,7 @@ pub(super) fn credential_template(spec: &CredentialTemplateSpec) -> Fault {
 }
 
 /// What is wrong with a GroupRoleBinding.
-pub(super) fn group_role_binding(spec: &GroupRoleBindingSpec) -> Fault {
+pub fn group_role_binding(spec: &GroupRoleBindingSpec) -> Fault {
     first([
         (spec.cluster_wide.is_none(), "spec.clusterWide: not supported yet"),
         (spec.namespaces.is_some(), "spec.namespaces: names are required"),
@@ -128,23 +130,23 @@ mod tests {
 
     use super::*;
 
-    fn policy(change: Value) -> Fault {
+    fn policy(change: &Value) -> Fault {
         let spec =
             json!({ "source": "s", "subjects": [{ "user": { "userName": "a" } }], "pipelines": [{ "name": "p" }] });
         access_policy(&serde_json::from_value(merged(spec, change)).unwrap())
     }
 
-    fn template(change: Value) -> Fault {
+    fn template(change: &Value) -> Fault {
         credential_template(&serde_json::from_value(merged(json!({}), change)).unwrap())
     }
 
-    fn binding(change: Value) -> Fault {
+    fn binding(change: &Value) -> Fault {
         let roles = json!([{ "kind": "Role", "name": "r" }]);
         let spec = json!({ "group": { "displayName": "d" }, "roleRefs": roles, "namespaces": { "names": ["n"] } });
         group_role_binding(&serde_json::from_value(merged(spec, change)).unwrap())
     }
 
-    fn source(change: Value) -> Fault {
+    fn source(change: &Value) -> Fault {
         let webhook = json!({ "secretRefs": [{ "name": "n", "key": "k" }] });
         event_source(
             &serde_json::from_value(merged(json!({ "type": "github", "host": "h", "webhook": webhook }), change))
@@ -152,7 +154,7 @@ mod tests {
         )
     }
 
-    fn merged(mut spec: Value, change: Value) -> Value {
+    fn merged(mut spec: Value, change: &Value) -> Value {
         spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         spec
     }
@@ -160,36 +162,36 @@ mod tests {
     fn violations() -> Vec<Fault> {
         let roles = json!([{ "kind": "Role", "name": "r" }]);
         vec![
-            source(json!({ "type": "gitlab" })),
-            source(json!({ "webhook": { "secretRefs": [] } })),
-            policy(json!({ "mode": "Audit" })),
-            policy(json!({ "onRevoke": "Keep" })),
-            policy(json!({ "ambient": "Accept" })),
-            policy(json!({ "subjects": [] })),
-            policy(json!({ "pipelines": [] })),
-            policy(json!({ "maxStartDelay": "1d" })),
-            policy(json!({ "maxRunDuration": "h" })),
-            policy(json!({ "subjects": [{}] })),
-            policy(json!({ "subjects": [{ "agent": { "name": "a" } }] })),
-            policy(json!({ "subjects": [{ "group": {} }] })),
-            policy(json!({ "subjects": [{ "user": { "userName": "a", "id": "b" } }] })),
-            policy(json!({ "events": [{ "when": "true" }] })),
-            policy(json!({ "events": [{ "trust": ["fork"] }] })),
-            policy(json!({ "pipelines": [{ "source": { "uri": "u" } }] })),
-            policy(json!({ "pipelines": [{}] })),
-            template(json!({})),
-            template(json!({ "vault": { "path": "p" } })),
-            template(json!({ "oidc": { "target": "t" }, "delivery": "Exchange" })),
-            template(json!({ "oidc": { "target": "t" }, "ttl": "15" })),
-            template(json!({ "oidc": { "target": "t", "claims": {} } })),
-            template(json!({ "kubernetes": { "roleRefs": roles, "serviceAccountName": "s" } })),
-            template(json!({ "kubernetes": { "roleRefs": roles, "audiences": [] } })),
-            template(json!({ "kubernetes": { "roleRefs": [] } })),
-            binding(json!({ "clusterWide": true })),
-            binding(json!({ "namespaces": null })),
-            binding(json!({ "namespaces": { "selector": {} } })),
-            binding(json!({ "roleRefs": [] })),
-            binding(json!({ "group": {} })),
+            source(&json!({ "type": "gitlab" })),
+            source(&json!({ "webhook": { "secretRefs": [] } })),
+            policy(&json!({ "mode": "Audit" })),
+            policy(&json!({ "onRevoke": "Keep" })),
+            policy(&json!({ "ambient": "Accept" })),
+            policy(&json!({ "subjects": [] })),
+            policy(&json!({ "pipelines": [] })),
+            policy(&json!({ "maxStartDelay": "1d" })),
+            policy(&json!({ "maxRunDuration": "h" })),
+            policy(&json!({ "subjects": [{}] })),
+            policy(&json!({ "subjects": [{ "agent": { "name": "a" } }] })),
+            policy(&json!({ "subjects": [{ "group": {} }] })),
+            policy(&json!({ "subjects": [{ "user": { "userName": "a", "id": "b" } }] })),
+            policy(&json!({ "events": [{ "when": "true" }] })),
+            policy(&json!({ "events": [{ "trust": ["fork"] }] })),
+            policy(&json!({ "pipelines": [{ "source": { "uri": "u" } }] })),
+            policy(&json!({ "pipelines": [{}] })),
+            template(&json!({})),
+            template(&json!({ "vault": { "path": "p" } })),
+            template(&json!({ "oidc": { "target": "t" }, "delivery": "Exchange" })),
+            template(&json!({ "oidc": { "target": "t" }, "ttl": "15" })),
+            template(&json!({ "oidc": { "target": "t", "claims": {} } })),
+            template(&json!({ "kubernetes": { "roleRefs": roles, "serviceAccountName": "s" } })),
+            template(&json!({ "kubernetes": { "roleRefs": roles, "audiences": [] } })),
+            template(&json!({ "kubernetes": { "roleRefs": [] } })),
+            binding(&json!({ "clusterWide": true })),
+            binding(&json!({ "namespaces": null })),
+            binding(&json!({ "namespaces": { "selector": {} } })),
+            binding(&json!({ "roleRefs": [] })),
+            binding(&json!({ "group": {} })),
         ]
     }
 
@@ -218,15 +220,15 @@ mod tests {
     fn what_breaks_no_rule_has_no_fault() {
         assert_eq!(
             policy(
-                json!({ "mode": "Enforce", "events": [{ "types": ["push"], "trust": ["member"] }], "maxStartDelay": "5m" })
+                &json!({ "mode": "Enforce", "events": [{ "types": ["push"], "trust": ["member"] }], "maxStartDelay": "5m" })
             ),
             None
         );
         assert_eq!(
-            template(json!({ "kubernetes": { "roleRefs": [{ "kind": "Role", "name": "r" }] }, "ttl": "15m" })),
+            template(&json!({ "kubernetes": { "roleRefs": [{ "kind": "Role", "name": "r" }] }, "ttl": "15m" })),
             None
         );
-        assert_eq!(binding(json!({})), None);
-        assert_eq!(source(json!({})), None);
+        assert_eq!(binding(&json!({})), None);
+        assert_eq!(source(&json!({})), None);
     }
 }

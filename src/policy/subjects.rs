@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use crate::api::{GroupRef, UserRef};
 
-    fn policy(subjects: Vec<Subject>) -> AccessPolicySpec {
+    fn policy(subjects: &[Subject]) -> AccessPolicySpec {
         serde_json::from_value(serde_json::json!({ "source": "s", "subjects": subjects, "pipelines": [] })).unwrap()
     }
 
@@ -133,24 +133,24 @@ mod tests {
 
     #[test]
     fn the_only_idp_is_meant_where_none_is_named_and_names_are_folded() {
-        let found = resolve_subjects(&policy(vec![group(None, "Deployers")]), &idps(&["okta"])).unwrap();
+        let found = resolve_subjects(&policy(&[group(None, "Deployers")]), &idps(&["okta"])).unwrap();
         assert_eq!(found, [SubjectRef::GroupName("okta".into(), "deployers".into())]);
     }
 
     #[test]
     fn an_idp_must_be_named_where_there_are_several() {
-        let error = resolve_subjects(&policy(vec![group(None, "Deployers")]), &idps(&["okta", "entra"])).unwrap_err();
+        let error = resolve_subjects(&policy(&[group(None, "Deployers")]), &idps(&["okta", "entra"])).unwrap_err();
         assert_eq!(error.to_string(), r#"subject 0 ("Deployers") names no idp, and there are several: entra, okta"#);
-        assert!(resolve_subjects(&policy(vec![group(Some("okta"), "d")]), &idps(&["okta", "entra"])).is_ok());
+        assert!(resolve_subjects(&policy(&[group(Some("okta"), "d")]), &idps(&["okta", "entra"])).is_ok());
     }
 
     #[test]
     fn a_subject_that_is_no_id_or_nothing_at_all_is_an_error() {
         let user = UserRef { id: Some("7".into()), ..UserRef::default() };
         let subject = Subject { user: Some(user), ..Subject::default() };
-        let error = resolve_subjects(&policy(vec![subject]), &idps(&["okta"])).unwrap_err();
+        let error = resolve_subjects(&policy(&[subject]), &idps(&["okta"])).unwrap_err();
         assert_eq!(error, SubjectError::NotAnId { index: 0, id: "7".into() });
-        let error = resolve_subjects(&policy(vec![Subject::default()]), &idps(&["okta"])).unwrap_err();
+        let error = resolve_subjects(&policy(&[Subject::default()]), &idps(&["okta"])).unwrap_err();
         assert_eq!(error, SubjectError::Unsupported { index: 0 });
     }
 }
