@@ -133,6 +133,10 @@ fn environment() -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
+#[path = "tests.rs"]
+mod with_a_server;
+
+#[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
 

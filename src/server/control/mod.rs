@@ -5,6 +5,8 @@
 
 mod audit;
 mod decisions;
+#[cfg(test)]
+pub(crate) mod fake;
 mod grants;
 mod people;
 mod socket;
