@@ -22,7 +22,7 @@ impl Whole {
             let detail = format!("expected a {} object", kind.as_str());
             return Err(ScimError::bad(ScimType::InvalidSyntax, detail));
         };
-        let Expanded { operations, members, id } = expand(body, false, kind, mode)?;
+        let Expanded { operations, members, id, .. } = expand(body, false, kind, mode)?;
         let mut document = Document::default();
         for operation in operations {
             document.apply(operation, mode)?;
