@@ -1,1 +1,3 @@
 //! One file a provider of credentials. Uses `keys`, `store`, `cluster`.
+
+pub mod oidc;
