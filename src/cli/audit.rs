@@ -109,20 +109,12 @@ fn table(page: &AuditPage) -> Table {
     let mut table = Table::lines();
     for row in &page.rows {
         let entry = &row.entry;
-        let user = entry.user.map_or_else(String::new, |id| {
-            page.people.get(&id).cloned().unwrap_or_else(|| id.to_string())
-        });
+        let user =
+            entry.user.map_or_else(String::new, |id| page.people.get(&id).cloned().unwrap_or_else(|| id.to_string()));
         let about = [entry.run.as_deref(), entry.decision.as_deref(), entry.grant.as_deref()];
         let about: Vec<_> = about.into_iter().flatten().collect();
         let detail = if entry.detail.is_null() { String::new() } else { entry.detail.to_string() };
-        table.row([
-            row.seq.to_string(),
-            moment(row.at),
-            format!("{:?}", entry.kind),
-            user,
-            about.join(" "),
-            detail,
-        ]);
+        table.row([row.seq.to_string(), moment(row.at), format!("{:?}", entry.kind), user, about.join(" "), detail]);
     }
     table
 }

@@ -39,12 +39,7 @@ impl Groups {
 fn table(groups: &[GroupView]) -> Table {
     let mut table = Table::new(["IDP", "GROUP", "USERS", "ID"]);
     for group in groups {
-        table.row([
-            group.idp.clone(),
-            group.display_name.clone(),
-            group.users.to_string(),
-            group.id.to_string(),
-        ]);
+        table.row([group.idp.clone(), group.display_name.clone(), group.users.to_string(), group.id.to_string()]);
     }
     table
 }

@@ -149,9 +149,8 @@ async fn the_kill_switch_takes_runs_and_their_grants() {
         server.store.grants.lock().unwrap().push(grant);
     }
     let client = &server.client;
-    let revoke = |request: RevokeRequest| async move {
-        client.post::<RevokeAnswer>(&["grants", "revoke"], &request).await
-    };
+    let revoke =
+        |request: RevokeRequest| async move { client.post::<RevokeAnswer>(&["grants", "revoke"], &request).await };
     let error = revoke(RevokeRequest::default()).await.unwrap_err().to_string();
     assert!(error.contains("exactly one"), "{error}");
     let by_run = RevokeRequest { run: Some("prod/a".into()), ..RevokeRequest::default() };

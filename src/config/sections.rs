@@ -11,19 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{AttributePath, Enabled, IdpLabel, Span};
 
 /// A part of the program that `serve` can run.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    clap::ValueEnum
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Component {
     /// SCIM over HTTP.

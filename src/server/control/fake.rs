@@ -12,9 +12,9 @@ use crate::{
     identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
     policy::PolicyFacts,
     store::{
-        Activated, Begun, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect, Issued, ListQuery,
-        MemberRecord, NewDecision, NewGrant, Page, Provisioned, RedeemRequest, Redemption, Revocations, RunRecord,
-        Store, StoreError, TokenRecord,
+        Activated, Begun, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect, Issued,
+        ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned, RedeemRequest, Redemption, Revocations,
+        RunRecord, Store, StoreError, TokenRecord,
     },
     ticket::SecretHash,
 };
@@ -175,7 +175,8 @@ impl Store for FakeStore {
 
 /// A live run and its Active Grant.
 pub(crate) fn run_and_grant(run: &str, user: ResourceId, now: DateTime<Utc>) -> (RunRecord, GrantRecord) {
-    let named = |name: &str| crate::api::ObjectRef { name: name.into(), uid: format!("{name}-uid"), generation: Some(1) };
+    let named =
+        |name: &str| crate::api::ObjectRef { name: name.into(), uid: format!("{name}-uid"), generation: Some(1) };
     let record = RunRecord {
         uid: format!("{run}-uid"),
         namespace: "prod".into(),

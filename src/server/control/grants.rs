@@ -34,8 +34,7 @@ pub(super) async fn list(
         Some(name) => Some(find_user(&control.directory.load(), name, query.idp.as_deref())?.id),
         None => None,
     };
-    let phases =
-        if query.all { vec![] } else { vec![GrantPhase::Pending, GrantPhase::Active, GrantPhase::Revoking] };
+    let phases = if query.all { vec![] } else { vec![GrantPhase::Pending, GrantPhase::Active, GrantPhase::Revoking] };
     Ok(Json(control.store.grants(&GrantSelect { phases, user, ..GrantSelect::default() }).await?))
 }
 

@@ -21,7 +21,10 @@ const LISTED: usize = 1000;
 
 type Asked = Result<Query<PeopleQuery>, QueryRejection>;
 
-pub(super) async fn users(State(control): State<ControlState>, asked: Asked) -> Result<Json<Listed<UserView>>, Refusal> {
+pub(super) async fn users(
+    State(control): State<ControlState>,
+    asked: Asked,
+) -> Result<Json<Listed<UserView>>, Refusal> {
     let Query(query) = asked?;
     let directory = control.directory.load_full();
     let mut found: Vec<_> = directory.users().filter(|user| is_of(&query, &user.idp)).collect();
@@ -72,11 +75,7 @@ pub(super) async fn group(
 }
 
 /// The one user of this id, or of this name in one IdP.
-pub(super) fn find_user<'a>(
-    directory: &'a Directory,
-    name: &str,
-    idp: Option<&str>,
-) -> Result<&'a Arc<User>, Refusal> {
+pub(super) fn find_user<'a>(directory: &'a Directory, name: &str, idp: Option<&str>) -> Result<&'a Arc<User>, Refusal> {
     let by_id = name.parse().ok().and_then(|id: ResourceId| directory.user(id));
     let named = candidates(directory, idp).filter_map(|idp| directory.user_by_name(idp, name));
     exactly_one("user", name, by_id.into_iter().chain(named).collect(), |user| &user.idp)
