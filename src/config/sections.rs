@@ -1,0 +1,237 @@
+//! One small struct for each concern: what may stand in the file, and what holds if it doesn't.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{AttributePath, Enabled, IdpLabel, Span};
+
+/// A part of the program that `serve` can run.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    clap::ValueEnum
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Component {
+    /// SCIM over HTTP.
+    Scim,
+    /// Tekton's interceptor.
+    Interceptor,
+    /// The OIDC issuer.
+    Issuer,
+    /// The Kubernetes controller.
+    Controller,
+}
+
+impl Component {
+    /// All of them: what runs by default.
+    pub const ALL: [Self; 4] = [Self::Scim, Self::Interceptor, Self::Issuer, Self::Controller];
+}
+
+/// Where we listen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Listen {
+    /// `/scim/v2` and the OIDC issuer.
+    #[schemars(with = "String")]
+    pub http: SocketAddr,
+    /// HTTPS for the EventListener.
+    #[schemars(with = "String")]
+    pub interceptor: SocketAddr,
+    /// `/livez`, `/readyz`, `/metrics`.
+    #[schemars(with = "String")]
+    pub admin: SocketAddr,
+    /// The Unix socket of the command line. Default: beside the store.
+    pub control: Option<PathBuf>,
+    /// Whether `listen.http` speaks HTTPS, with a certificate of our own CA.
+    pub tls: bool,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            http: (Ipv4Addr::UNSPECIFIED, 8080).into(),
+            interceptor: (Ipv4Addr::UNSPECIFIED, 8443).into(),
+            admin: (Ipv4Addr::LOCALHOST, 9090).into(),
+            control: None,
+            tls: false,
+        }
+    }
+}
+
+/// What is to be known of an identity provider beyond its tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Idp {
+    /// Its name, as in `idp token create NAME`.
+    pub name: IdpLabel,
+    /// How the API server names its users.
+    #[serde(default)]
+    pub kubernetes: IdpKubernetes,
+}
+
+/// How the API server's own authentication names an IdP's users: what GroupRoleBindings must write.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IdpKubernetes {
+    /// What stands before the name, as `okta:`.
+    pub username_prefix: String,
+    /// The SCIM attribute that holds the name.
+    pub username_attribute: String,
+}
+
+impl Default for IdpKubernetes {
+    fn default() -> Self {
+        Self { username_prefix: String::new(), username_attribute: "userName".into() }
+    }
+}
+
+/// Whose word is taken for the accounts of one source host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkSource {
+    /// The IdP that is believed.
+    pub idp: IdpLabel,
+    /// The attribute of its Users, with its schema's URN before it.
+    pub attribute: AttributePath,
+}
+
+/// Provisioning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Scim {
+    /// How long an answer waits for what it takes away to be gone.
+    pub revocation_wait: Span,
+}
+
+impl Default for Scim {
+    fn default() -> Self {
+        Self { revocation_wait: Span::seconds(5) }
+    }
+}
+
+/// Tickets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Ticket {
+    /// How long a ticket may wait for its run to be created.
+    pub ttl: Span,
+}
+
+impl Default for Ticket {
+    fn default() -> Self {
+        Self { ttl: Span::minutes(5) }
+    }
+}
+
+/// The ClusterInterceptor that we create.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClusterInterceptor {
+    /// Its name, as triggers reference it; also names this instance on what it makes.
+    pub name: String,
+}
+
+impl Default for ClusterInterceptor {
+    fn default() -> Self {
+        Self { name: "scim".into() }
+    }
+}
+
+/// What the controller looks at.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Controller {
+    /// Label selector of the namespaces that are ours to look at, as `team in (a,b)`; empty: all.
+    pub namespace_selector: String,
+}
+
+/// Our OIDC issuer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Issuer {
+    /// Names this cluster in every `sub`; must never change once a cloud trusts it.
+    pub cluster_id: String,
+    /// Who may ask whether a token is still good (RFC 7662).
+    pub clients: Vec<IssuerClient>,
+}
+
+impl Default for Issuer {
+    fn default() -> Self {
+        Self { cluster_id: "default".into(), clients: Vec::new() }
+    }
+}
+
+/// A resource server that may introspect tokens of its own audience.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuerClient {
+    /// Its `client_id`.
+    pub id: String,
+    /// File that holds its secret.
+    #[serde(default)]
+    pub secret_file: Option<PathBuf>,
+    /// Environment variable that holds its secret.
+    #[serde(default)]
+    pub secret_env: Option<String>,
+    /// The audience that it is: it learns of no other token.
+    pub audience: String,
+}
+
+/// What tokens of our issuer may be made for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    /// The token's one `aud`.
+    pub audience: String,
+    /// Namespaces whose templates may name this target; `*` for all.
+    #[serde(default)]
+    pub namespaces: Vec<String>,
+}
+
+/// Whether there is a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Kubernetes {
+    /// `auto`: if the usual configuration of a client is found.
+    pub enabled: Enabled,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// What to log, as `info,scim_tekton=debug`.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".into() }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
