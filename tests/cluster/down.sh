@@ -29,7 +29,7 @@ for holder in $holders; do
   kill -KILL "$holder" 2>/dev/null || true
 done
 
-for _ in $(seq 100); do
+for _ in $(seq 300); do
   left=$(inhabitants)
   [ -n "$left" ] || break
   sleep 0.1

@@ -32,8 +32,8 @@ interrupted() {
 }
 trap interrupted INT TERM HUP
 
-# A cluster that other scripts or programs made is another cluster.
-stamp=$(cd "$HERE" && key ./*.sh conf/* enter.c image/main.go kubernetes/* tekton/*)${CLUSTER_ETCD_FSYNC:-}
+# A cluster that other programs or another configuration made is another cluster.
+stamp=$(cd "$HERE" && key lib.sh up.sh inner.sh configure.sh pki.sh images.sh manifests.sh tekton.sh conf/* enter.c image/main.go kubernetes/* tekton/*)${CLUSTER_ETCD_FSYNC:-}
 if [ -n "$(node_holder)" ]; then
   if [ "$(cat "$RUN/up" 2>/dev/null)" = "$stamp" ] && api_ready >/dev/null && tekton_available >/dev/null 2>&1; then
     say "the cluster is up already: $CLUSTER_DIR/enter kubectl get pods -A"

@@ -1,19 +1,22 @@
 //! The story's voice: each step says what it does, each check what it found.
 
-use std::{cell::Cell, time::Instant};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Instant,
+};
 
 use crate::world::Failure;
 
 /// Counts and prints.
 pub struct Report {
     begun: Instant,
-    passed: Cell<u32>,
-    failed: Cell<u32>,
+    passed: AtomicU32,
+    failed: AtomicU32,
 }
 
 impl Default for Report {
     fn default() -> Self {
-        Self { begun: Instant::now(), passed: Cell::new(0), failed: Cell::new(0) }
+        Self { begun: Instant::now(), passed: AtomicU32::new(0), failed: AtomicU32::new(0) }
     }
 }
 
@@ -41,12 +44,12 @@ impl Report {
     pub fn check<T>(&self, what: &str, outcome: Result<T, Failure>) -> Option<T> {
         match outcome {
             Ok(value) => {
-                self.passed.set(self.passed.get() + 1);
+                self.passed.fetch_add(1, Ordering::Relaxed);
                 println!("       ok  {what}");
                 Some(value)
             }
             Err(error) => {
-                self.failed.set(self.failed.get() + 1);
+                self.failed.fetch_add(1, Ordering::Relaxed);
                 println!("     FAIL  {what}\n           {error}");
                 None
             }
@@ -55,11 +58,11 @@ impl Report {
 
     /// How many checks held.
     pub fn passed(&self) -> u32 {
-        self.passed.get()
+        self.passed.load(Ordering::Relaxed)
     }
 
     /// How many did not.
     pub fn failed(&self) -> u32 {
-        self.failed.get()
+        self.failed.load(Ordering::Relaxed)
     }
 }

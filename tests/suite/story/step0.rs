@@ -3,12 +3,11 @@
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
 
 use crate::{
     ensure,
@@ -24,7 +23,14 @@ pub struct Alone {
     binary: PathBuf,
     http: u16,
     interceptor: u16,
-    _server: Child,
+    server: Child,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
 }
 
 /// Provision, decide against a folder of policies, deactivate, decide again.
@@ -44,7 +50,7 @@ async fn play(report: &Report) -> Outcome {
         return Ok(());
     };
     let token = alone.cli(&["idp", "token", "create", "okta"]).await?.trim().to_owned();
-    let okta = Idp::with_token(&format!("http://127.0.0.1:{}", alone.http), "okta", token, reqwest::Client::new());
+    let okta = Idp::with_token(&format!("http://127.0.0.1:{}", alone.http), token, reqwest::Client::new());
     let provisioned = async {
         let bob = okta.provision("bob@example.com", 583_231).await?;
         okta.push_group("deployers", &[&bob]).await?;
@@ -107,9 +113,8 @@ linkAuthority:
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            .kill_on_drop(true)
             .spawn()?;
-        let alone = Self { folder, binary, http, interceptor, _server: server };
+        let alone = Self { folder, binary, http, interceptor, server };
         let ready = format!("http://127.0.0.1:{admin}/readyz");
         let waited = eventually("the server is ready", OUR_TIME, || async {
             Ok(reqwest::get(&ready).await.is_ok_and(|answer| answer.status().is_success()).then_some(()))

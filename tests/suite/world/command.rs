@@ -1,8 +1,9 @@
 //! Programs that a person would use: kubectl, and our own.
 
-use std::process::Stdio;
-
-use tokio::{io::AsyncWriteExt as _, process::Command};
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+};
 
 use super::{Failure, Outcome};
 
@@ -14,18 +15,19 @@ pub async fn run(program: &str, args: &[&str], input: Option<&str>) -> Outcome<S
 
 /// Runs a program: whether it succeeded, its standard output and its standard error.
 pub async fn attempt(program: &str, args: &[&str], input: Option<&str>) -> Outcome<(bool, String, String)> {
-    let mut child = Command::new(program)
-        .args(args)
-        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| -> Failure { format!("{program}: {error}").into() })?;
-    if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
-        stdin.write_all(input.as_bytes()).await?;
-    }
-    let output = child.wait_with_output().await?;
+    let mut command = Command::new(program);
+    command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    let (program, input) = (program.to_owned(), input.map(str::to_owned));
+    let output = tokio::task::spawn_blocking(move || {
+        let mut child = command.spawn()?;
+        if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+            stdin.write_all(input.as_bytes())?;
+        }
+        child.wait_with_output()
+    })
+    .await?
+    .map_err(|error| -> Failure { format!("{program}: {error}").into() })?;
     Ok((
         output.status.success(),
         String::from_utf8_lossy(&output.stdout).into_owned(),

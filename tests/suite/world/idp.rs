@@ -9,8 +9,6 @@ use crate::ensure;
 /// An identity provider with a token of ours.
 #[derive(Clone)]
 pub struct Idp {
-    /// Its name with us.
-    pub name: String,
     url: String,
     token: String,
     client: reqwest::Client,
@@ -38,12 +36,12 @@ impl Idp {
         }
         let token = instance.cli(&["idp", "token", "create", name]).await?.trim().to_owned();
         ensure!(!token.contains(char::is_whitespace), "the token is not alone on stdout");
-        Ok(Self::with_token(&instance.url, name, token, instance.client()?))
+        Ok(Self::with_token(&instance.url, token, instance.client()?))
     }
 
     /// With a token that is known already.
-    pub fn with_token(url: &str, name: &str, token: String, client: reqwest::Client) -> Self {
-        Self { name: name.into(), url: format!("{url}/scim/v2"), token, client }
+    pub fn with_token(url: &str, token: String, client: reqwest::Client) -> Self {
+        Self { url: format!("{url}/scim/v2"), token, client }
     }
 
     /// One call.

@@ -5,7 +5,7 @@ use kube::{Api, Client};
 use scim_tekton::api::tekton::ClusterInterceptor;
 use serde_json::Value;
 
-use super::{Outcome, attempt, run};
+use super::{Outcome, run};
 
 /// The installed instance.
 pub struct Instance {
@@ -43,11 +43,6 @@ impl Instance {
     /// Our own command line, inside the installed pod.
     pub async fn cli(&self, args: &[&str]) -> Outcome<String> {
         run("kubectl", &Self::exec(args), None).await
-    }
-
-    /// The same, whether or not it succeeds.
-    pub async fn try_cli(&self, args: &[&str]) -> Outcome<(bool, String, String)> {
-        attempt("kubectl", &Self::exec(args), None).await
     }
 
     /// The same, its output as JSON.

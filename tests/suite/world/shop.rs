@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{
-    Api, ResourceExt as _,
+    Api, ResourceExt,
     api::{ListParams, LogParams, PostParams},
 };
 use scim_tekton::api::{Grant, GrantPhase, tekton::PipelineRun};
