@@ -10,7 +10,9 @@ RESULTS=$ROOT/target/run
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target} ENTER=$CLUSTER_DIR/enter
 mkdir -p "$RESULTS"
 
-say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
+# Seconds since the outermost script began; tests/cluster/ counts on from the same.
+export CLUSTER_BEGAN=${CLUSTER_BEGAN:-$EPOCHSECONDS}
+say() { printf '%4d s  %s\n' $((EPOCHSECONDS - CLUSTER_BEGAN)) "$*"; }
 die() {
   printf '%s: %s\n' "$(basename "$0")" "$*" >&2
   exit 1
