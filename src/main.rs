@@ -1,3 +1,5 @@
 //! The command line: parse, load the configuration, call.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    scim_tekton::cli::run()
+}

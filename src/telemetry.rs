@@ -82,7 +82,11 @@ fn describe() {
     describe_gauge!(metric::GRANTS_ACTIVE, "Grants that are Active");
     describe_counter!(metric::REVOCATIONS, "Grants revoked, by reason");
     describe_gauge!(metric::REVOCATIONS_PENDING, "Grants asked to be revoked whose credential may still live");
-    describe_histogram!(metric::REVOCATION_SECONDS, Unit::Seconds, "From the request to the refusal at every API server");
+    describe_histogram!(
+        metric::REVOCATION_SECONDS,
+        Unit::Seconds,
+        "From the request to the refusal at every API server"
+    );
     describe_gauge!(metric::ADMISSION_HOLDS, "1 while the admission policies refuse a forged child, else 0");
     describe_counter!(metric::INTROSPECTIONS, "Introspections, by client and result");
 }

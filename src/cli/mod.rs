@@ -1,1 +1,199 @@
-//! The command line: one file a subcommand.
+//! The command line: one file a subcommand. What a command prints for another program stands alone on stdout; words
+//! for people go to stderr. All but `serve`, `crds` and `audit verify --file` ask a running server over its socket.
+
+mod audit;
+mod client;
+mod crds;
+mod explain;
+mod grants;
+mod groups;
+mod idp;
+mod output;
+mod serve;
+mod users;
+mod verify;
+
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    audit::Broken,
+    config::{Config, ConfigError},
+    server::ServeError,
+};
+use client::{Client, ClientError};
+
+/// Ties a Tekton pipeline's power to the person behind it.
+#[derive(Debug, Parser)]
+#[command(name = "scim-tekton", version, propagate_version = true)]
+struct Cli {
+    /// The configuration file
+    #[arg(long, global = true, env = "SCIM_TEKTON_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server
+    Serve(serve::Serve),
+    /// Identity providers: their SCIM bearer tokens
+    #[command(subcommand)]
+    Idp(idp::Idp),
+    /// The people in the Directory
+    #[command(subcommand)]
+    Users(users::Users),
+    /// The groups in the Directory
+    #[command(subcommand)]
+    Groups(groups::Groups),
+    /// Live credentials, and the kill switch
+    #[command(subcommand)]
+    Grants(grants::Grants),
+    /// Why an event was allowed or denied: the whole trace
+    Explain(explain::Explain),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Prints the custom resource definitions
+    Crds,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error("the audit log is broken: {0}")]
+    Broken(#[from] Broken),
+    #[error("{0}")]
+    NotARow(verify::NotARow),
+    #[error("{path}: {source}")]
+    File { path: String, source: std::io::Error },
+    #[error("nothing can be written: {0}")]
+    Output(#[from] std::io::Error),
+    #[error("{0} can't be shown: {1}")]
+    Format(&'static str, String),
+    #[error("this process can't start: {0}")]
+    Start(String),
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    // Before anything speaks TLS: two providers in one binary would make rustls panic at the first connection.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match execute(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // `scim-tekton audit export | head` is no failure.
+        Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            output::say(&format!("scim-tekton: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: Cli) -> Result<(), CliError> {
+    let load = || Config::load(cli.config.as_deref(), &environment());
+    match cli.command {
+        Command::Crds => crds::run(),
+        Command::Serve(command) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            runtime.map_err(|error| CliError::Start(error.to_string()))?.block_on(command.run(load()?))
+        }
+        Command::Audit(audit::Audit::Verify(verify::Verify { file: Some(file) })) => verify::file(&file),
+        command => {
+            let client = Client::new(load()?.control_path()?)?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map_err(|error| CliError::Start(error.to_string()))?.block_on(ask(&client, command))
+        }
+    }
+}
+
+async fn ask(client: &Client, command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Idp(command) => command.run(client).await,
+        Command::Users(command) => command.run(client).await,
+        Command::Groups(command) => command.run(client).await,
+        Command::Grants(command) => command.run(client).await,
+        Command::Explain(command) => command.run(client).await,
+        Command::Audit(command) => command.run(client).await,
+        Command::Serve(_) | Command::Crds => Ok(()),
+    }
+}
+
+/// What of the environment is text.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod with_a_server;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_commands_are_understood() {
+        for line in [
+            "scim-tekton serve",
+            "scim-tekton serve --config c.yaml --components scim,issuer",
+            "scim-tekton --config c.yaml idp token create okta",
+            "scim-tekton idp token create okta --expires 30d -o json",
+            "scim-tekton idp token list -o yaml",
+            "scim-tekton idp token revoke 7",
+            "scim-tekton users list --idp okta",
+            "scim-tekton users show alice@example.com",
+            "scim-tekton groups list",
+            "scim-tekton groups show deployers",
+            "scim-tekton grants list --all",
+            "scim-tekton grants show 5c4f1f2e-0000-4000-8000-000000000000",
+            "scim-tekton grants revoke 5c4f1f2e-0000-4000-8000-000000000000",
+            "scim-tekton grants revoke --user alice@example.com",
+            "scim-tekton grants revoke --all",
+            "scim-tekton explain 0190",
+            "scim-tekton audit verify --file log.jsonl",
+            "scim-tekton audit export",
+            "scim-tekton audit tail -n 5 --follow",
+            "scim-tekton crds",
+        ] {
+            parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "scim-tekton",
+            "scim-tekton idp token create",
+            "scim-tekton idp token create Okta!",
+            "scim-tekton idp token create okta --expires never",
+            "scim-tekton grants revoke",
+            "scim-tekton grants revoke --all --user alice",
+            "scim-tekton grants revoke not-an-id",
+            "scim-tekton serve --components console",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -80,8 +80,7 @@ impl ConfigError {
 pub(super) fn from_parts(file: &str, yaml: &str, env: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
     let mut tree = read_file(file, yaml)?;
     overlay(&mut tree, env)?;
-    let mut config: Config =
-        parse(&tree).map_err(|message| ConfigError::File { file: file.to_owned(), message })?;
+    let mut config: Config = parse(&tree).map_err(|message| ConfigError::File { file: file.to_owned(), message })?;
     if tree.get("installNamespace").is_none()
         && let Some(namespace) = env.get("POD_NAMESPACE").filter(|namespace| !namespace.is_empty())
     {
@@ -158,7 +157,10 @@ fn parse(tree: &Value) -> Result<Config, String> {
         unknown.get_or_insert_with(|| path.to_string());
     });
     match unknown {
-        Some(key) => Err(format!("unknown key `{key}`; the nearest known one is `{}`", keys::nearest_key(&key).unwrap_or_default())),
+        Some(key) => Err(format!(
+            "unknown key `{key}`; the nearest known one is `{}`",
+            keys::nearest_key(&key).unwrap_or_default()
+        )),
         None => config.map_err(|error: serde_json::Error| error.to_string()),
     }
 }
@@ -198,7 +200,10 @@ fn is_service_link(name: &str) -> bool {
 fn check(config: &Config) -> Result<(), ConfigError> {
     config.sqlite_path()?;
     if config.components.is_empty() {
-        return Err(ConfigError::invalid("components", "expected at least one of scim, interceptor, issuer, controller"));
+        return Err(ConfigError::invalid(
+            "components",
+            "expected at least one of scim, interceptor, issuer, controller",
+        ));
     }
     if config.ticket.ttl.get().is_zero() {
         return Err(ConfigError::invalid("ticket.ttl", "expected more than 0s"));
@@ -209,7 +214,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::invalid(format!("idps.{index}.name"), format!("{} stands there twice", idp.name)));
         }
     }
-    let id = &config.issuer.cluster_id;
+    let id = config.issuer.cluster_id.as_deref().unwrap_or("default");
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
         return Err(ConfigError::invalid(
             "issuer.clusterId",

@@ -93,8 +93,9 @@ impl Config {
     /// Reads the file, if one is named, and lays the environment over it.
     pub fn load(file: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let yaml = match file {
-            Some(path) => std::fs::read_to_string(path)
-                .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?,
+            Some(path) => {
+                std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?
+            }
             None => String::new(),
         };
         let name = file.map_or_else(String::new, |path| path.display().to_string());

@@ -106,7 +106,9 @@ mod tests {
 
     #[test]
     fn what_is_no_span_is_refused() {
-        for text in ["", "5", "m", "+5m", "-5m", "5 m", "1h30m", "5ms", "5M", "99999999999999999999s", "99999999d", "٣m"] {
+        for text in
+            ["", "5", "m", "+5m", "-5m", "5 m", "1h30m", "5ms", "5M", "99999999999999999999s", "99999999d", "٣m"]
+        {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }

@@ -205,7 +205,7 @@ impl Followed for AccessPolicy {
     }
 
     fn uid_in(catalog: &Catalog, name: &Name) -> Option<String> {
-        catalog.policy(&name.0, &name.1)?.object.uid()
+        catalog.policy(&name.0, &name.1)?.uid()
     }
 
     async fn removed(context: &Arc<Context>, uid: &str) {

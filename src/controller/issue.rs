@@ -16,7 +16,7 @@ use crate::{
         tekton::{CustomRun, PipelineRun},
     },
     cluster::is_not_found,
-    credential::{IssueError, Material, delivery, kubernetes, projection},
+    credential::{IssueError, Material, delivery, kubernetes, oidc::OidcProvider, projection},
     policy,
     store::{Activated, Begun, GrantId, GrantRecord, Issued, NewGrant, RunRecord, StoreError},
 };
@@ -34,7 +34,7 @@ pub async fn issue(context: &Arc<Context>, custom: &CustomRun) -> Result<GrantRe
     check_policy(context, &row, &run, &template_name)?;
     let template = template(context, &namespace, &template_name).await?;
     let ttl = lifetime(&template);
-    let (provider, facts) = plan(context, &template, &namespace, ttl).await?;
+    let (provider, facts) = plan(context, &run, &template, &namespace, ttl).await?;
 
     // Registered before the Pending row stands: a revocation that finds the row waits for us.
     let id = GrantId(Uuid::new_v4());
@@ -209,16 +209,16 @@ fn check_policy(
     let catalog = context.catalog.load();
     let policy = catalog
         .policy(&row.namespace, &row.policy.name)
-        .filter(|policy| policy.object.uid().as_deref() == Some(&row.policy.uid))
+        .filter(|policy| policy.uid().as_deref() == Some(&row.policy.uid))
         .ok_or_else(|| IssueError::Refused(format!("AccessPolicy {} is gone", row.policy.name)))?;
-    if !policy.object.spec.credential_templates.iter().any(|offered| offered == template) {
+    if !policy.spec.credential_templates.iter().any(|offered| offered == template) {
         return Err(IssueError::Refused(format!(
             "AccessPolicy {} does not offer CredentialTemplate {template:?}: add it to spec.credentialTemplates",
             row.policy.name
         )));
     }
     let directory = context.directory.load();
-    match policy::run_check(&policy.object, run, directory.idps()).misfit {
+    match policy::run_check(policy, run, directory.idps()).misfit {
         Some(misfit) => Err(IssueError::Refused(misfit)),
         None => Ok(()),
     }
@@ -242,6 +242,7 @@ fn lifetime(template: &CredentialTemplate) -> Duration {
 
 async fn plan(
     context: &Context,
+    run: &PipelineRun,
     template: &CredentialTemplate,
     namespace: &str,
     ttl: Duration,
@@ -251,8 +252,13 @@ async fn plan(
         return Ok(("kubernetes", with_life(facts.to_value(), ttl)));
     }
     if let Some(oidc) = &template.spec.oidc {
-        context.oidc.check(&oidc.target, namespace).map_err(|error| IssueError::Refused(error.to_string()))?;
-        return Ok(("oidc", with_life(json!({"target": oidc.target}), ttl)));
+        let target = context.oidc.check(oidc, namespace).map_err(IssueError::Refused)?;
+        let mut facts = OidcProvider::facts(oidc, target);
+        if let Some(facts) = facts.as_object_mut() {
+            let name = run.spec.pipeline_ref.as_ref().and_then(|pipeline| pipeline.name.clone());
+            facts.insert("pipeline".into(), json!(name));
+        }
+        return Ok(("oidc", with_life(facts, ttl)));
     }
     Err(IssueError::Refused("the CredentialTemplate names no provider that is supported yet".into()))
 }

@@ -66,7 +66,7 @@ async fn redeem(
     let policies = catalog
         .policies_in(namespace)
         .map(|policy| {
-            let check = policy::run_check(&policy.object, run, directory.idps());
+            let check = policy::run_check(policy, run, directory.idps());
             (check.policy.uid.clone(), redeem_policy(check))
         })
         .collect();

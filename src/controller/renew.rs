@@ -101,7 +101,10 @@ pub fn oidc_material(
     run: &RunRecord,
     ttl: Span,
 ) -> Result<Material, IssueError> {
-    let directory = context.directory.load();
-    let groups: Vec<_> = directory.groups_of(grant.user).into_iter().collect();
-    context.oidc.material(grant, run, &groups, ttl, (context.clock)())
+    let pipeline = grant.facts.get("pipeline").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let groups = context.directory.load().groups_of(grant.user);
+    let issued = context.oidc.issue(grant, run, pipeline, groups, ttl, (context.clock)());
+    let (token, expires_at) = issued.map_err(|error| IssueError::Refused(error.to_string()))?;
+    let files = std::collections::BTreeMap::from([("token", token)]);
+    Ok(Material { files, expires_at, facts: grant.facts.clone() })
 }

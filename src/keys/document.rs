@@ -67,9 +67,8 @@ impl KeyDocument for SigningKeys {
 
     fn from_document(document: &SecretString) -> Result<Self, KeyError> {
         let stored: StoredKeys = read(document, "signing keys", "JSON as written by scim-tekton: {\"keys\": [...]}")?;
-        let entry = |key: StoredKey| {
-            Ok(Entry { key: Arc::new(SigningKey::from_pem(&key.pem.0)?), signs_from: key.signs_from })
-        };
+        let entry =
+            |key: StoredKey| Ok(Entry { key: Arc::new(SigningKey::from_pem(&key.pem.0)?), signs_from: key.signs_from });
         Self::of(stored.keys.into_iter().map(entry).collect::<Result<_, KeyError>>()?)
     }
 }

@@ -38,10 +38,7 @@ pub fn save<T: KeyDocument>(folder: &Path, keys: &T) -> Result<(), KeyError> {
 }
 
 /// What is kept, or what `make` makes, kept.
-pub fn load_or_make<T: KeyDocument>(
-    folder: &Path,
-    make: impl FnOnce() -> Result<T, KeyError>,
-) -> Result<T, KeyError> {
+pub fn load_or_make<T: KeyDocument>(folder: &Path, make: impl FnOnce() -> Result<T, KeyError>) -> Result<T, KeyError> {
     if let Some(kept) = load(folder)? {
         return Ok(kept);
     }

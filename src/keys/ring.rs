@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Duration, Utc};
 use openidconnect::core::{CoreJsonWebKey, CoreJsonWebKeySet};
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
@@ -76,9 +76,7 @@ impl SigningKeys {
 
     /// The claims of a token that one of our keys signed as this `typ`; says nothing of its times and audience.
     pub fn verify<T: DeserializeOwned>(&self, token: &str, typ: &str) -> Option<T> {
-        jws::verify(token, typ, |kid| {
-            self.entries.iter().map(|entry| &*entry.key).find(|key| key.kid() == kid)
-        })
+        jws::verify(token, typ, |kid| self.entries.iter().map(|entry| &*entry.key).find(|key| key.kid() == kid))
     }
 
     /// The public keys (RFC 7517 §5).

@@ -49,8 +49,7 @@ impl SigningKey {
 
     /// PKCS#8 in PEM.
     pub fn to_pem(&self) -> Result<SecretString, KeyError> {
-        let der: Pkcs8V1Der<'_> =
-            self.pair.as_der().map_err(|error| KeyError::Make(error.to_string()))?;
+        let der: Pkcs8V1Der<'_> = self.pair.as_der().map_err(|error| KeyError::Make(error.to_string()))?;
         Ok(pem("PRIVATE KEY", der.as_ref()).into())
     }
 

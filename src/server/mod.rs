@@ -2,12 +2,11 @@
 
 mod admin;
 mod cluster;
-mod control;
+pub mod control;
 mod denials;
 mod folder;
 mod install;
 mod listeners;
 mod serve;
 
-pub use control::ControlState;
 pub use serve::{ServeError, serve};

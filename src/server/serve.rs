@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use super::{
     admin::{self, AdminState},
     cluster::{self, Clustered, Shared},
-    control::{self, ControlState, Revoke},
+    control::{self, ControlState, Effects, SocketError},
     denials::EventNotifier,
     folder::{self, ReadFolderError},
     install::{self, InstallError},
@@ -27,12 +27,13 @@ use crate::{
     credential::oidc::OidcProvider,
     directory::{Change, Directory, DirectoryCell},
     interceptor::{self, InterceptorState, NobodyToTell, Notify, Refusals},
-    issuer::{self, IssuerState},
+    issuer::{self, Clients, IssuerState},
     keys::{self, CertificateAuthority, KeyError, LeafCell, SigningKeys},
     policy::{Catalog, CatalogCell},
     revocation::{Enforce, NothingToEnforce, Revoker},
-    scim::{self, ScimState},
+    scim::{self, ScimState, TokenTable},
     store::{Revocations, SqliteStore, Store, StoreError},
+    telemetry::{self, TelemetryError},
 };
 
 /// Why we can't serve (any longer).
@@ -55,8 +56,11 @@ pub enum ServeError {
         source: std::io::Error,
     },
     /// The control socket is not to be had.
-    #[error("control socket: {0}")]
-    Control(std::io::Error),
+    #[error(transparent)]
+    Control(#[from] SocketError),
+    /// Logging or metrics.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// There should be a cluster.
     #[error("no cluster: {0}")]
     NoCluster(String),
@@ -69,16 +73,19 @@ pub enum ServeError {
     /// The folder of policies.
     #[error("policies: {0}")]
     Policies(#[from] ReadFolderError),
-    /// Whatever the issuer's settings lack.
-    #[error("issuer: {0}")]
-    Issuer(String),
     /// A part that must not end has ended: the process ends too, and is started anew.
     #[error("{0} has ended")]
     Ended(&'static str),
 }
 
+/// Secrets of the install namespace with our CA and our signing keys.
+const CA_SECRET: &str = "scim-tekton-ca";
+const KEYS_SECRET: &str = "scim-tekton-keys";
+
 /// Serves until SIGTERM or SIGINT, then drains.
-pub async fn serve(config: Config, metrics: PrometheusHandle) -> Result<(), ServeError> {
+pub async fn serve(config: Config) -> Result<(), ServeError> {
+    telemetry::init_logs(&config.log)?;
+    let metrics = telemetry::init_metrics()?;
     let clock = clock::system();
     let shutdown = CancellationToken::new();
     let directory: DirectoryCell = Arc::new(ArcSwap::from_pointee(Directory::new(config.link_authorities())));
@@ -89,12 +96,12 @@ pub async fn serve(config: Config, metrics: PrometheusHandle) -> Result<(), Serv
     let catalog: CatalogCell = Arc::new(ArcSwap::from_pointee(catalog_of_folder(&config, found.is_some())?));
     let keys = Arc::new(ArcSwap::from_pointee(signing));
     let cluster_id = cluster_id(&config, found.as_ref()).await;
-    let oidc = Arc::new(OidcProvider::new(
-        Arc::clone(&keys),
-        &config.external_url(),
-        &cluster_id,
-        config.targets.clone(),
-    ));
+    let oidc = Arc::new(OidcProvider {
+        keys: Arc::clone(&keys),
+        issuer_url: config.external_url(),
+        cluster_id,
+        targets: config.targets.clone(),
+    });
     let shared = Shared {
         store: Arc::<SqliteStore>::clone(&store),
         directory: Arc::clone(&directory),
@@ -110,24 +117,29 @@ pub async fn serve(config: Config, metrics: PrometheusHandle) -> Result<(), Serv
 
     let mut all = JoinSet::new();
     let mut http = axum::Router::new();
-    let mut reload_tokens: Arc<dyn Fn() + Send + Sync> = Arc::new(|| ());
+    let tokens = Arc::new(TokenTable::load(&*store).await?);
+    let scim = ScimState::new(
+        Arc::clone(&shared.store),
+        Arc::clone(&clock),
+        enforce,
+        Arc::clone(&tokens),
+        &config.external_url(),
+        scim::Settings::default(),
+    );
     if config.runs(Component::Scim) {
-        let state = ScimState::new(Arc::clone(&shared.store), Arc::clone(&clock), enforce, &config.external_url());
-        state.reload_tokens().await?;
-        http = http.merge(scim::router(state.clone()));
-        reload_tokens = Arc::new(move || {
-            let state = state.clone();
-            tokio::spawn(async move {
-                if let Err(error) = state.reload_tokens().await {
-                    error!(%error, "can't reload the bearer tokens");
-                }
-            });
-        });
+        http = http.merge(scim::router(scim.clone()));
     }
     if config.runs(Component::Issuer) {
-        let state = IssuerState::new(&config.external_url(), keys, Arc::clone(&shared.store), Arc::clone(&clock), &config.issuer)
-            .map_err(|error| ServeError::Issuer(error.to_string()))?;
-        http = http.merge(issuer::router(state));
+        let environment = std::env::vars().collect();
+        let clients = Clients::load(&config.issuer.clients, &environment)?;
+        let url = config.external_url();
+        http = http.merge(issuer::router(IssuerState::new(
+            &url,
+            keys,
+            Arc::clone(&shared.store),
+            clients,
+            Arc::clone(&clock),
+        )?));
     }
     let tls = config.listen.tls.then_some(&leaf);
     listen(&mut all, "http", config.listen.http, tls, http, &shutdown)?;
@@ -143,24 +155,27 @@ pub async fn serve(config: Config, metrics: PrometheusHandle) -> Result<(), Serv
             None => vec![],
         })
     };
+    tokio::spawn(upkeep(metrics.clone()));
     let admin = AdminState { store: Arc::clone(&shared.store), checks, metrics: Arc::new(move || metrics.render()) };
     listen(&mut all, "admin", config.listen.admin, None, admin::router(admin), &shutdown)?;
-    let revoke: Arc<dyn Revoke> = match &clustered {
-        Some(clustered) => Arc::new(ByRevoker(Arc::clone(&clustered.context.revoker))),
-        None => Arc::new(ByNobody),
-    };
     let control = ControlState {
         store: Arc::clone(&shared.store),
         directory,
-        catalog,
         clock: Arc::clone(&clock),
-        revoke,
-        tokens_changed: reload_tokens,
+        effects: Arc::new(Commanded {
+            revoker: clustered.as_ref().map(|clustered| Arc::clone(&clustered.context.revoker)),
+            wait: config.scim.revocation_wait.chrono().to_std().unwrap_or_default(),
+            tokens,
+            store: Arc::clone(&shared.store),
+        }),
     };
     let path = config.control_path()?;
     all.spawn({
         let shutdown = shutdown.clone();
-        async move { control::serve_unix(&path, control::router(control), shutdown).await.map_err(ServeError::Control) }
+        async move {
+            let end = async move { shutdown.cancelled().await };
+            Ok(control::serve_unix(&path, control::router(control), end).await?)
+        }
     });
     if let (Some(Clustered { context, .. }), true) = (&clustered, config.runs(Component::Controller)) {
         let context = Arc::clone(context);
@@ -180,6 +195,9 @@ pub async fn serve(config: Config, metrics: PrometheusHandle) -> Result<(), Serv
     }
     info!("ready to serve");
     let outcome = until_told(&mut all, &shutdown).await;
+    // Writes outlive their connections.
+    scim.writes().close();
+    scim.writes().wait().await;
     tokio::task::block_in_place(|| store.close());
     info!("stopped");
     outcome
@@ -213,9 +231,8 @@ async fn load_keys(
     let now = clock();
     if let Some(cluster) = cluster {
         let (client, namespace) = (&cluster.direct, &config.install_namespace);
-        let names = (config.secret_name("ca"), config.secret_name("keys"));
-        let ca = install::load_or_make(client, namespace, &names.0, || CertificateAuthority::make(now)).await?;
-        let keys = install::load_or_make(client, namespace, &names.1, || SigningKeys::generate(now)).await?;
+        let ca = install::load_or_make(client, namespace, CA_SECRET, || CertificateAuthority::make(now)).await?;
+        let keys = install::load_or_make(client, namespace, KEYS_SECRET, || SigningKeys::generate(now)).await?;
         return Ok((ca, keys));
     }
     let path = config.sqlite_path()?;
@@ -272,6 +289,14 @@ fn interceptor_state(config: &Config, cluster: Option<&Cluster>, shared: &Shared
     }
 }
 
+/// Keeps the metrics' memory bounded.
+async fn upkeep(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        metrics.run_upkeep();
+    }
+}
+
 async fn flush_refusals(state: InterceptorState) {
     loop {
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -306,7 +331,7 @@ fn addresses(config: &Config) -> Vec<std::net::IpAddr> {
     let mut addresses = vec![std::net::Ipv4Addr::LOCALHOST.into()];
     let external = config.external_url();
     let host = external.split_once("://").map(|(_, rest)| rest).unwrap_or_default();
-    addresses.extend(host.split(['/', ':']).next().and_then(|host| host.parse().ok()));
+    addresses.extend(host.split(['/', ':']).next().and_then(|host| host.parse::<std::net::IpAddr>().ok()));
     for address in [config.listen.http.ip(), config.listen.interceptor.ip()] {
         if !address.is_unspecified() {
             addresses.push(address);
@@ -354,20 +379,27 @@ async fn told() {
     }
 }
 
-/// Manual revocations, carried out.
-struct ByRevoker(Arc<Revoker>);
-
-#[async_trait::async_trait]
-impl Revoke for ByRevoker {
-    async fn revoke(&self, revocations: Revocations) {
-        self.0.revoke(revocations).await;
-    }
+/// What follows from a command.
+struct Commanded {
+    revoker: Option<Arc<Revoker>>,
+    wait: Duration,
+    tokens: Arc<TokenTable>,
+    store: Arc<dyn Store>,
 }
 
-/// Manual revocations where there is nothing to revoke in.
-struct ByNobody;
-
 #[async_trait::async_trait]
-impl Revoke for ByNobody {
-    async fn revoke(&self, _: Revocations) {}
+impl Effects for Commanded {
+    async fn revoke(&self, revocations: Revocations) {
+        let Some(revoker) = self.revoker.clone() else { return };
+        let work = tokio::spawn(async move { revoker.revoke(revocations).await });
+        if tokio::time::timeout(self.wait, work).await.is_err() {
+            warn!("answering before all is proven; the rest is durable and goes on");
+        }
+    }
+
+    async fn tokens_changed(&self) {
+        if let Err(error) = self.tokens.reload(&*self.store).await {
+            error!(%error, "can't reload the bearer tokens");
+        }
+    }
 }

@@ -29,6 +29,7 @@ make_v1() {
 make_v2() {
   local controller
   mkdir -p "$ROOT/$CGROUP" "$RUN" || die "the cgroup $ROOT/$CGROUP cannot be made: cgroups are read-only here."
+  # shellcheck disable=SC2013 # one line of words
   for controller in $(cat "$ROOT/cgroup.controllers"); do
     if ! grep -qw "$controller" "$ROOT/cgroup.subtree_control"; then
       echo "+$controller" >"$ROOT/cgroup.subtree_control" 2>/dev/null ||

@@ -24,6 +24,7 @@ inhabitants() {
 if read -r _ namespace <"$RUN/node"; then namespaces+=("$namespace"); fi 2>/dev/null
 holders=$(node_holder)
 for holder in $holders; do
+  # shellcheck disable=SC2013 # one line of words
   for child in $(cat "/proc/$holder/task/$holder/children" 2>/dev/null); do namespaces+=("$(readlink "/proc/$child/ns/pid" || true)"); done
   kill -KILL "$holder" 2>/dev/null || true
 done

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Sourced by the scripts here: where everything is, and how they speak. Reading it changes nothing.
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -12,7 +12,6 @@ CGROUP=scim-tekton-$(printf %s "$CLUSTER_DIR" | cksum | cut -d' ' -f1)
 
 # These addresses exist only inside the node's network namespace. Each API server has its own, so that the `kubernetes` Service has
 # two endpoints, as in a real control plane.
-# shellcheck disable=SC2034 # used by those who source this
 NODE_IP=10.250.0.1 NODE_IP_2=10.250.0.2 SERVICE_RANGE=10.96.0.0/16 KUBERNETES_IP=10.96.0.1 POD_RANGE=10.244.0.0/22
 
 # The versions are said once, in the go.mod files.
@@ -24,7 +23,6 @@ CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/scim-tekton/cluster
 CACHED=$CACHE/$(cd "$HERE" && key kubernetes/{go.mod,go.sum,*.go} tekton/{go.mod,go.sum} build.sh)
 BIN=$CACHED/bin
 TOOLS=$CACHED/tools-$(cd "$HERE" && key image/main.go enter.c)
-# shellcheck disable=SC2034
 IMAGES=$CACHED/images-$(cd "$HERE" && key image/main.go images.sh ldd.sh) MANIFESTS=$CACHED/manifests-$(key "$HERE/manifests.sh")
 
 # Go must not download another compiler, look at an outer workspace, or ask git about the checkout: same input, same cache key.
@@ -85,6 +83,7 @@ cached() {
 # The pid of the `unshare` that holds the node, found by its argument: a file could be stale or gone (cargo clean).
 node_holder() {
   local file first
+  # shellcheck disable=SC2013 # no name in there has a space
   for file in $(grep -lzxFs -- "$CLUSTER_DIR" /proc/[0-9]*/cmdline); do
     { IFS= read -r -d "" first <"$file"; } 2>/dev/null || continue
     if [ "$first" = unshare ]; then

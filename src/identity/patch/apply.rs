@@ -215,15 +215,15 @@ impl Selected<'_> {
             return Ok(elements);
         }
         if !found.contains(&true) {
-            let made = if mode.lenient() { asserted(self.filter) } else { None };
-            let Some(made) = made else {
+            let new = if mode.lenient() { asserted(self.filter) } else { None };
+            let Some(new) = new else {
                 let detail = format!("no value of {} matches the filter", attribute.name);
                 return Err(ScimError::bad(ScimType::NoTarget, detail));
             };
             if elements.len() >= MAX_VALUES {
                 return Err(too_many(format!("expected at most {MAX_VALUES} values of {}", attribute.name)));
             }
-            elements.push(Value::Object(made));
+            elements.push(Value::Object(new));
             found.push(true);
         }
         for (element, _) in elements.iter_mut().zip(&found).filter(|(_, found)| **found) {

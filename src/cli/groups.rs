@@ -1,0 +1,45 @@
+//! `groups`: the groups in the Directory, and who is in them.
+
+use clap::Subcommand;
+
+use super::{
+    CliError,
+    client::Client,
+    output::Table,
+    users::{self, List, Show, left_out},
+};
+use crate::server::control::wire::{GroupView, GroupWithUsers, Listed};
+
+/// The groups in the Directory.
+#[derive(Debug, Subcommand)]
+pub(super) enum Groups {
+    /// Lists them
+    List(List),
+    /// Shows who is in one, nested groups counted
+    Show(Show),
+}
+
+impl Groups {
+    pub(super) async fn run(self, client: &Client) -> Result<(), CliError> {
+        match self {
+            Self::List(list) => {
+                let listed: Listed<GroupView> = client.get(&["groups"], &list.query()).await?;
+                list.output.print(&listed.items, |groups| table(groups))?;
+                left_out(listed.total, listed.items.len());
+                Ok(())
+            }
+            Self::Show(show) => {
+                let group: GroupWithUsers = client.get(&["groups", &show.name], &[("idp", show.idp)]).await?;
+                show.output.print(&group, |group| users::table(&group.members))
+            }
+        }
+    }
+}
+
+fn table(groups: &[GroupView]) -> Table {
+    let mut table = Table::new(["IDP", "GROUP", "USERS", "ID"]);
+    for group in groups {
+        table.row([group.idp.clone(), group.display_name.clone(), group.users.to_string(), group.id.to_string()]);
+    }
+    table
+}

@@ -1,0 +1,108 @@
+//! `idp token`: SCIM bearer tokens; shown once, two live at a time, each with an end.
+
+use std::io::Write as _;
+
+use clap::{Args, Subcommand};
+
+use super::{
+    CliError,
+    client::Client,
+    output::{Output, Table, maybe, moment, say},
+};
+use crate::{
+    config::{IdpLabel, Span},
+    server::control::wire::{NewToken, TokenMade, token_state},
+    store::TokenRecord,
+};
+
+/// Identity providers.
+#[derive(Debug, Subcommand)]
+pub(super) enum Idp {
+    /// SCIM bearer tokens
+    #[command(subcommand)]
+    Token(Token),
+}
+
+/// Their tokens.
+#[derive(Debug, Subcommand)]
+pub(super) enum Token {
+    /// Makes a token and prints it, this once; at most two of an IdP are live
+    Create(Create),
+    /// Lists tokens, without what they are
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Ends a token at once
+    Revoke {
+        /// Its id, as `list` shows it
+        id: String,
+    },
+}
+
+/// Makes a token.
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// The IdP's name; it is known from its first token on
+    idp: IdpLabel,
+    /// When the token ends
+    #[arg(long, default_value = "90d", value_name = "TIME")]
+    expires: Span,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Idp {
+    pub(super) async fn run(self, client: &Client) -> Result<(), CliError> {
+        let Self::Token(command) = self;
+        match command {
+            Token::Create(command) => command.run(client).await,
+            Token::List { output } => list(client, output).await,
+            Token::Revoke { id } => {
+                let record: TokenRecord = client.post(&["tokens", &id, "revoke"], &()).await?;
+                say(&format!("token {} of {} has ended", record.id, record.idp));
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, client: &Client) -> Result<(), CliError> {
+        let expires_in = self.expires.chrono().num_seconds();
+        let made: TokenMade = client.post(&["tokens"], &NewToken { idp: self.idp, expires_in }).await?;
+        if self.output.is_table() {
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "{}", made.token)?;
+            out.flush()?;
+        } else {
+            self.output.print(&made, |_| Table::lines())?;
+        }
+        say(&format!(
+            "token {} of {}, until {}; it is not shown again. The IdP sends it as `Authorization: Bearer …`",
+            made.record.id,
+            made.record.idp,
+            maybe(made.record.expires_at)
+        ));
+        Ok(())
+    }
+}
+
+async fn list(client: &Client, output: Output) -> Result<(), CliError> {
+    let tokens: Vec<TokenRecord> = client.get(&["tokens"], &[]).await?;
+    let now = crate::clock::system()();
+    output.print(&tokens, |tokens| {
+        let mut table = Table::new(["ID", "IDP", "STATE", "CREATED", "EXPIRES", "REVOKED"]);
+        for token in tokens {
+            table.row([
+                token.id.clone(),
+                token.idp.to_string(),
+                token_state(token, now).to_owned(),
+                moment(token.created_at),
+                maybe(token.expires_at),
+                maybe(token.revoked_at),
+            ]);
+        }
+        table
+    })
+}

@@ -1,0 +1,213 @@
+//! The client against the control API, over a real socket.
+
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    sync::{Arc, Mutex},
+};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use chrono::{DateTime, Duration};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::client::{Client, ClientError};
+use crate::{
+    audit::{self, Kind},
+    directory::{Change, Directory},
+    identity::{Resource, ResourceId, ResourceKind},
+    server::control::{
+        ControlState, Effects, SocketError, bind_unix,
+        fake::{FakeStore, run_and_grant},
+        router, serve_unix,
+        wire::{AuditPage, GroupWithUsers, Listed, NewToken, RevokeAnswer, RevokeRequest, TokenMade, UserView},
+    },
+    store::Revocations,
+    ticket::{SecretHash, well_formed},
+};
+
+#[derive(Default)]
+struct Seen(Mutex<Vec<String>>);
+
+#[async_trait]
+impl Effects for Seen {
+    async fn revoke(&self, revocations: Revocations) {
+        let line = format!("{} grants, {} runs", revocations.grants.len(), revocations.runs.len());
+        self.0.lock().unwrap().push(line);
+    }
+    async fn tokens_changed(&self) {
+        self.0.lock().unwrap().push("tokens".into());
+    }
+}
+
+struct Server {
+    client: Client,
+    store: Arc<FakeStore>,
+    seen: Arc<Seen>,
+    folder: TempDir,
+    _stop: oneshot::Sender<()>,
+}
+
+fn resource(kind: ResourceKind, idp: &str, id: u128, name: &str) -> Change {
+    let key = if kind == ResourceKind::User { "userName" } else { "displayName" };
+    Change::Put(Box::new(Resource {
+        id: ResourceId(Uuid::from_u128(id)),
+        kind,
+        idp: idp.into(),
+        external_id: None,
+        attributes: json!({key: name}).as_object().unwrap().clone(),
+        version: 1,
+        created: DateTime::UNIX_EPOCH,
+        last_modified: DateTime::UNIX_EPOCH,
+    }))
+}
+
+fn person(id: u128) -> ResourceId {
+    ResourceId(Uuid::from_u128(id))
+}
+
+fn start() -> Server {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut directory = Directory::default();
+    let changes = [
+        Change::Idp("okta".into()),
+        Change::Idp("entra".into()),
+        resource(ResourceKind::User, "okta", 1, "alice@example.com"),
+        resource(ResourceKind::User, "okta", 2, "bob/../x?y"),
+        resource(ResourceKind::User, "entra", 3, "alice@example.com"),
+        resource(ResourceKind::Group, "okta", 4, "deployers"),
+        Change::Members { group: person(4), added: vec![person(1), person(2)], removed: vec![] },
+    ];
+    directory.apply(1, &changes);
+    let (store, seen) = (Arc::new(FakeStore::default()), Arc::new(Seen::default()));
+    let state = ControlState {
+        store: store.clone(),
+        directory: Arc::new(ArcSwap::from_pointee(directory)),
+        clock: Arc::new(|| DateTime::UNIX_EPOCH),
+        effects: seen.clone(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inner/c.sock");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let listener = bind_unix(&path).unwrap();
+    let served = axum::serve(listener, router(state)).with_graceful_shutdown(async {
+        let _ = stopped.await;
+    });
+    tokio::spawn(served.into_future());
+    Server { client: Client::new(path).unwrap(), store, seen, folder, _stop: stop }
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_and_its_hash_is_kept() {
+    let server = start();
+    let new = NewToken { idp: "okta".parse().unwrap(), expires_in: 60 };
+    let made: TokenMade = server.client.post(&["tokens"], &new).await.unwrap();
+    assert!(well_formed("scimidp_", &made.token));
+    assert_eq!(server.store.tokens.lock().unwrap()[0].hash, Some(SecretHash::of(&made.token)));
+    assert_eq!(made.record.expires_at, Some(DateTime::UNIX_EPOCH + Duration::seconds(60)));
+    let listed: Value = server.client.get(&["tokens"], &[]).await.unwrap();
+    assert!(!listed.to_string().contains(&made.token) && !listed.to_string().contains("hash"), "{listed}");
+    let _: Value = server.client.post(&["tokens", "t1", "revoke"], &()).await.unwrap();
+    assert_eq!(*server.seen.0.lock().unwrap(), ["tokens", "tokens"]);
+    let error = server.client.post::<Value>(&["tokens", "t9", "revoke"], &()).await.unwrap_err();
+    assert_eq!(error.to_string(), "token t9 does not exist");
+    let bad = json!({"idp": "Okta 1", "expiresIn": 60});
+    assert!(server.client.post::<Value>(&["tokens"], &bad).await.unwrap_err().to_string().contains("lower-case"));
+    let bad = json!({"idp": "okta", "expiresIn": -1});
+    assert!(matches!(server.client.post::<Value>(&["tokens"], &bad).await, Err(ClientError::Refused(_))));
+}
+
+#[tokio::test]
+async fn people_are_found_by_name_and_an_ambiguous_name_is_said() {
+    let server = start();
+    let all: Listed<UserView> = server.client.get(&["users"], &[]).await.unwrap();
+    assert_eq!(all.total, 3);
+    let some: Listed<UserView> =
+        server.client.get(&["users"], &[("idp", Some("okta".into())), ("limit", Some("1".into()))]).await.unwrap();
+    assert_eq!((some.total, some.items.len()), (2, 1));
+    let bob: UserView = server.client.get(&["users", "bob/../x?y"], &[]).await.unwrap();
+    assert_eq!((bob.id, &bob.groups[..]), (person(2), &["deployers".to_owned()][..]));
+    let error = server.client.get::<UserView>(&["users", "alice@example.com"], &[]).await.unwrap_err().to_string();
+    assert!(error.contains("--idp") && error.contains("okta") && error.contains("entra"), "{error}");
+    let entra = [("idp", Some("entra".into()))];
+    let alice: UserView = server.client.get(&["users", "ALICE@example.com"], &entra).await.unwrap();
+    assert_eq!(alice.id, person(3));
+    let error = server.client.get::<UserView>(&["users", "carol"], &[]).await.unwrap_err().to_string();
+    assert!(error.contains("users list"), "{error}");
+    let group: GroupWithUsers = server.client.get(&["groups", "deployers"], &[]).await.unwrap();
+    assert_eq!((group.group.users, group.members.len()), (2, 2));
+}
+
+#[tokio::test]
+async fn the_kill_switch_takes_runs_and_their_grants() {
+    let server = start();
+    for (run, user) in [("a", 1), ("b", 2)] {
+        let (run, grant) = run_and_grant(run, person(user), DateTime::UNIX_EPOCH);
+        server.store.runs.lock().unwrap().push(run);
+        server.store.grants.lock().unwrap().push(grant);
+    }
+    let client = &server.client;
+    let revoke =
+        |request: RevokeRequest| async move { client.post::<RevokeAnswer>(&["grants", "revoke"], &request).await };
+    let error = revoke(RevokeRequest::default()).await.unwrap_err().to_string();
+    assert!(error.contains("exactly one"), "{error}");
+    let by_run = RevokeRequest { run: Some("prod/a".into()), ..RevokeRequest::default() };
+    let answer = revoke(by_run).await.unwrap();
+    assert_eq!((answer.grants.len(), &answer.runs[..]), (1, &["prod/a".to_owned()][..]));
+    assert_eq!(answer.grants[0].user, person(1));
+    let answer = revoke(RevokeRequest { all: true, ..RevokeRequest::default() }).await.unwrap();
+    assert_eq!((answer.grants.len(), answer.runs.len()), (2, 2));
+    assert_eq!(*server.seen.0.lock().unwrap(), ["1 grants, 1 runs", "2 grants, 2 runs"]);
+    let id = server.store.grants.lock().unwrap()[0].id.to_string();
+    let shown: Value = server.client.get(&["grants", &id], &[]).await.unwrap();
+    assert_eq!(shown["phase"], "Revoking");
+}
+
+#[tokio::test]
+async fn the_newest_rows_of_any_log_are_found() {
+    let server = start();
+    let mut previous = audit::GENESIS.to_owned();
+    for seq in 1..=70 {
+        let last = [("last", Some("3".to_owned()))];
+        let page: AuditPage = server.client.get(&["audit"], &last).await.unwrap();
+        let seen: Vec<_> = page.rows.iter().map(|row| row.seq).collect();
+        assert_eq!(seen, ((seq - 3).max(1)..seq).collect::<Vec<_>>());
+        let mut entry = audit::Entry::new(Kind::UserChanged);
+        entry.user = Some(person(1));
+        let hash = audit::link(&previous, seq, DateTime::UNIX_EPOCH, &entry);
+        previous.clone_from(&hash);
+        server.store.audit.lock().unwrap().push(audit::Row { seq, at: DateTime::UNIX_EPOCH, entry, hash });
+    }
+    let page: AuditPage = server.client.get(&["audit"], &[("after", Some("60".into()))]).await.unwrap();
+    assert_eq!(page.rows.len(), 10);
+    assert_eq!(page.people[&person(1)], "alice@example.com");
+}
+
+#[tokio::test]
+async fn the_socket_is_ours_alone_and_has_one_server() {
+    let server = start();
+    let path = server.folder.path().join("inner/c.sock");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(path.parent().unwrap().read_dir().unwrap().count(), 1);
+    assert!(matches!(bind_unix(&path), Err(SocketError::Taken(_))));
+    let file = server.folder.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    assert!(matches!(bind_unix(&file), Err(SocketError::NoSocket(_))));
+    // A listener that is dropped leaves its file behind, as a killed server does.
+    let stale = server.folder.path().join("stale.sock");
+    drop(bind_unix(&stale).unwrap());
+    assert!(stale.exists());
+    serve_unix(&stale, axum::Router::new(), async {}).await.unwrap();
+    assert!(!stale.exists());
+}
+
+#[tokio::test]
+async fn without_a_server_the_way_to_one_is_said() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let client = Client::new("/nowhere/c.sock".into()).unwrap();
+    let error = client.get::<Value>(&["tokens"], &[]).await.unwrap_err().to_string();
+    assert!(error.contains("no server answers at /nowhere/c.sock: is `scim-tekton serve` running?"), "{error}");
+    assert!(error.contains("kubectl"), "{error}");
+}

@@ -1,0 +1,188 @@
+//! What goes over the control socket, for both ends of it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    audit,
+    config::IdpLabel,
+    identity::ResourceId,
+    store::{DecisionRecord, GrantId, GrantRecord, TokenRecord},
+};
+
+/// An error.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// A sentence.
+    pub error: String,
+}
+
+/// A SCIM bearer token to make.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewToken {
+    /// For whom.
+    pub idp: IdpLabel,
+    /// When it ends, in seconds from now.
+    pub expires_in: i64,
+}
+
+/// A SCIM bearer token that was made.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenMade {
+    /// The token; this is the only time that it is shown.
+    pub token: String,
+    /// What is kept of it.
+    #[serde(flatten)]
+    pub record: TokenRecord,
+}
+
+/// A person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserView {
+    /// SCIM `id`.
+    pub id: ResourceId,
+    /// Owner.
+    pub idp: String,
+    /// SCIM `userName`.
+    pub user_name: String,
+    /// SCIM `displayName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// SCIM `active`.
+    pub active: bool,
+    /// Accounts at source hosts, as `github.com/583231`.
+    pub links: Vec<String>,
+    /// Names of all groups, nested ones too.
+    pub groups: Vec<String>,
+}
+
+/// A group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupView {
+    /// SCIM `id`.
+    pub id: ResourceId,
+    /// Owner.
+    pub idp: String,
+    /// SCIM `displayName`.
+    pub display_name: String,
+    /// How many users are in it, nested groups counted.
+    pub users: usize,
+}
+
+/// A group with everybody in it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GroupWithUsers {
+    /// The group.
+    #[serde(flatten)]
+    pub group: GroupView,
+    /// All users in it, directly or through nested groups.
+    pub members: Vec<UserView>,
+}
+
+/// The first of many.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Listed<T> {
+    /// How many there are.
+    pub total: usize,
+    /// These.
+    pub items: Vec<T>,
+}
+
+/// Which people or groups.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PeopleQuery {
+    /// Of this IdP.
+    pub idp: Option<String>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// Which Grants.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GrantQuery {
+    /// Dead ones too.
+    pub all: bool,
+    /// Of this user (`userName` or id).
+    pub user: Option<String>,
+    /// The user's IdP, where a name stands in several.
+    pub idp: Option<String>,
+}
+
+/// What to revoke: exactly one of ids, user, run, policy, all.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RevokeRequest {
+    /// These Grants.
+    pub ids: Vec<GrantId>,
+    /// All of this user (`userName` or id).
+    pub user: Option<String>,
+    /// The user's IdP, where a name stands in several.
+    pub idp: Option<String>,
+    /// All of this run (`namespace/name` or uid).
+    pub run: Option<String>,
+    /// All under this policy (`namespace/name` or uid).
+    pub policy: Option<String>,
+    /// All that there are.
+    pub all: bool,
+}
+
+/// What was revoked.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RevokeAnswer {
+    /// The Grants, with their Receipts as far as they are.
+    pub grants: Vec<GrantRecord>,
+    /// The runs that were asked to stop, as `namespace/name`.
+    pub runs: Vec<String>,
+}
+
+/// A Decision with the person's name.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionView {
+    /// What was recorded.
+    #[serde(flatten)]
+    pub record: DecisionRecord,
+    /// Who it is about, if the Directory still knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_name: Option<String>,
+}
+
+/// Which rows of the audit log.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AuditQuery {
+    /// After this row.
+    pub after: Option<i64>,
+    /// At most so many.
+    pub limit: Option<usize>,
+    /// Or the last so many.
+    pub last: Option<i64>,
+}
+
+/// Rows of the audit log, and the names of the people in them that the Directory knows: rows carry ids only.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AuditPage {
+    /// In order.
+    pub rows: Vec<audit::Row>,
+    /// `userName` by id.
+    pub people: BTreeMap<ResourceId, String>,
+}
+
+/// Whether a token is good at this time; for tables.
+pub fn token_state(token: &TokenRecord, now: DateTime<Utc>) -> &'static str {
+    if token.revoked_at.is_some() {
+        "revoked"
+    } else if token.expires_at.is_some_and(|end| end <= now) {
+        "expired"
+    } else {
+        "live"
+    }
+}
