@@ -22,7 +22,7 @@ cluster: ## starts the cluster and leaves it up; target/cluster/enter kubectl ge
 cluster-down: ## removes it, with everything in it
 	@tests/cluster/down.sh
 
-install: build ## installs scim-tekton from config/ into the running cluster
+install: build ## installs scim-tekton from config/ into the running cluster; CONFIG=FILE is its configuration
 	@tests/run/install.sh
 
 conformance: ## SCIM conformance suites

@@ -4,7 +4,8 @@
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 cd "$ROOT"
-export CLUSTER_DIR=${CLUSTER_DIR:-$ROOT/target/cluster} CARGO_TERM_PROGRESS_WHEN=never
+export CLUSTER_DIR=${CLUSTER_DIR:-$ROOT/target/cluster}
+export CLUSTER_ENV=$CLUSTER_DIR/env CARGO_TERM_PROGRESS_WHEN=never
 RESULTS=$ROOT/target/run
 # shellcheck disable=SC2034 # used by those who source this
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target} ENTER=$CLUSTER_DIR/enter
