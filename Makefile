@@ -22,11 +22,11 @@ cluster: ## starts the cluster and leaves it up; target/cluster/enter kubectl ge
 cluster-down: ## removes it, with everything in it
 	@tests/cluster/down.sh
 
-install: build ## installs scim-tekton from config/ into the running cluster
+install: build ## installs scim-tekton from config/ into the running cluster; CONFIG=FILE is its configuration
 	@tests/run/install.sh
 
 conformance: ## SCIM conformance suites
-	@echo "make conformance comes with a later issue: SCIM is a narrow cut yet (docs/threat-model.md says what is there)." >&2; exit 1
+	@echo "make conformance comes with a later issue: SCIM is a narrow cut yet (README, "Not there yet")." >&2; exit 1
 
 bench: ## benchmarks, into target/bench/results.json; BENCH=deprovision runs one
 	@tests/run/bench.sh

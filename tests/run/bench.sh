@@ -11,6 +11,6 @@ run "building the benchmarks (cargo)" cargo bench --locked --no-run --bench benc
 program=$(sed -nE 's/.*"executable":"([^"]*\/bench-[0-9a-f]+)".*/\1/p' "$RESULTS/bench.json" | tail -n 1)
 [ -x "$program" ] || die "cargo names no program for the benchmark target \"bench\" (see $RESULTS/bench.json)."
 use_cluster
-run "" tests/run/install.sh
+CONFIG=tests/suite/config.yaml run "" tests/run/install.sh
 # shellcheck disable=SC2086 # no name is no argument
 run "the benchmarks run" "$ENTER" "$program" ${BENCH:-}

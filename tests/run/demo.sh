@@ -15,7 +15,7 @@ run "" record step0 "$SUITE" step0 || code=$?
 
 await "$cluster_build" "" || die "the cluster's programs could not be built (see above)."
 use_cluster
-run "" tests/run/install.sh
+CONFIG=tests/suite/config.yaml run "" tests/run/install.sh
 run "the story goes on" record demo "$ENTER" "$SUITE" demo || code=$?
 leave_cluster || code=1
 total step0 demo || exit 1

@@ -4,13 +4,16 @@
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 cd "$ROOT"
-export CLUSTER_DIR=${CLUSTER_DIR:-$ROOT/target/cluster} CARGO_TERM_PROGRESS_WHEN=never
+export CLUSTER_DIR=${CLUSTER_DIR:-$ROOT/target/cluster}
+export CLUSTER_ENV=$CLUSTER_DIR/env CARGO_TERM_PROGRESS_WHEN=never
 RESULTS=$ROOT/target/run
 # shellcheck disable=SC2034 # used by those who source this
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target} ENTER=$CLUSTER_DIR/enter
 mkdir -p "$RESULTS"
 
-say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
+# Seconds since the outermost script began; tests/cluster/ counts on from the same.
+export CLUSTER_BEGAN=${CLUSTER_BEGAN:-$EPOCHSECONDS}
+say() { printf '%4d s  %s\n' $((EPOCHSECONDS - CLUSTER_BEGAN)) "$*"; }
 die() {
   printf '%s: %s\n' "$(basename "$0")" "$*" >&2
   exit 1

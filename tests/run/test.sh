@@ -10,7 +10,7 @@ build failpoints
 code=0
 run "building and running the library's tests" record library cargo test --release --locked --lib || code=$?
 use_cluster
-run "" tests/run/install.sh
+CONFIG=tests/suite/config.yaml run "" tests/run/install.sh
 run "the suite runs" record suite "$ENTER" "$SUITE" || code=$?
 leave_cluster || code=1
 total library suite || exit 1
