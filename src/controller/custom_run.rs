@@ -8,7 +8,7 @@ use kube::{
     runtime::controller::Action,
 };
 use serde_json::{Value, json};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Context, ControllerError, issue};
 use crate::{
@@ -54,6 +54,10 @@ pub async fn reconcile(custom: Arc<CustomRun>, context: Arc<Context>) -> Result<
             metrics::counter!("scim_tekton_issues_refused_total").increment(1);
             context.events.warning(&custom.object_ref(&()), "CredentialRefused", "Issue", &sentence).await;
             write(&context, &custom, "False", "CredentialRefused", &sentence, None).await
+        }
+        Err(IssueError::NotYet(what)) => {
+            debug!(run = custom.name_any(), namespace, what, "looking again");
+            Ok(Action::requeue(Duration::from_millis(50)))
         }
         Err(IssueError::Unavailable(sentence)) => {
             warn!(run = custom.name_any(), namespace, sentence, "no credential yet");

@@ -58,7 +58,7 @@ pub async fn issue(context: &Arc<Context>, custom: &CustomRun) -> Result<GrantRe
         Begun::Existing(grant) => {
             working = context.revoker.issuing.begin(grant.id);
             if working.is_none() {
-                return Err(IssueError::Unavailable("this credential is being issued".into()));
+                return Err(IssueError::NotYet("this credential is being issued"));
             }
             grant
         }
@@ -179,10 +179,13 @@ async fn redeemed(context: &Context, run: &PipelineRun) -> Result<RunRecord, Iss
 /// The task of the run's resolved spec that asks for this template.
 fn pipeline_task(custom: &CustomRun, run: &PipelineRun, template: &str) -> Result<String, IssueError> {
     let label = custom.labels().get("tekton.dev/pipelineTask").cloned().unwrap_or_default();
+    // Tekton writes it at the end of the reconciliation that makes the CustomRun.
     let spec = run.status.as_ref().and_then(|status| status.pipeline_spec.as_ref());
+    let spec = spec.ok_or(IssueError::NotYet("the run's resolved spec is not written yet"))?;
     let task = spec
-        .into_iter()
-        .flat_map(|spec| spec.tasks.iter().chain(&spec.finally_tasks))
+        .tasks
+        .iter()
+        .chain(&spec.finally_tasks)
         .find(|task| task.name == label)
         .ok_or_else(|| {
             IssueError::Refused(format!("the run's pipeline has no task {label:?}: this CustomRun is not the run's own"))

@@ -32,6 +32,9 @@ pub enum IssueError {
     /// Trying again may help.
     #[error("{0}")]
     Unavailable(String),
+    /// Something that is on its way has not arrived: to be looked at again in a moment, and no failure.
+    #[error("{0}")]
+    NotYet(&'static str),
 }
 
 impl IssueError {
