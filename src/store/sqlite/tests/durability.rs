@@ -54,12 +54,27 @@ async fn if_the_commit_fails_everyone_hears_of_it_and_nothing_is_published() {
     let world = World::new().await;
     let (published, audited) = (world.published.lock().unwrap().len(), world.audit_seq().await);
     let idp = okta();
+    // The writer is held until both commands wait, so that they share a batch.
+    let (holding, held) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let store = world.store.clone();
+    let hold = tokio::spawn(async move {
+        let hold = move |_: &mut super::super::Tx<'_>| {
+            holding.send(()).unwrap();
+            released.recv().unwrap();
+            Ok(())
+        };
+        store.write(hold).await
+    });
+    held.await.unwrap();
     // A deferred constraint fails at COMMIT and not before.
     let poison = world.store.write(|tx| {
         tx.execute_batch("PRAGMA defer_foreign_keys = 1; INSERT INTO members VALUES (4711, 4711, 0)")?;
         Ok(())
     });
-    let (create, poison) = tokio::join!(world.store.create(&idp, ResourceKind::User, user("alice")), poison);
+    let create = world.store.create(&idp, ResourceKind::User, user("alice"));
+    let (create, poison, ()) = tokio::join!(create, poison, async { release.send(()).unwrap() });
+    hold.await.unwrap().unwrap();
     assert!(matches!(create, Err(StoreError::Failed(_))) && matches!(poison, Err(StoreError::Failed(_))));
     assert_eq!(world.published.lock().unwrap().len(), published);
     assert_eq!(world.audit_seq().await, audited);
