@@ -82,6 +82,15 @@ impl Filter {
         }
     }
 
+    /// How many comparisons it holds.
+    pub(super) fn terms(&self) -> usize {
+        match self {
+            Self::And(left, right) | Self::Or(left, right) => left.terms() + right.terms(),
+            Self::Not(inner) | Self::Element(_, inner) => inner.terms(),
+            Self::Present(_) | Self::Compare(..) => 1,
+        }
+    }
+
     /// Whether `matches` looks at members: only then need they be loaded.
     pub fn needs_members(&self) -> bool {
         match self {

@@ -393,6 +393,19 @@ mod tests {
     }
 
     #[test]
+    fn no_text_breaks_the_parser() {
+        let texts =
+            [r#"emails[type eq "wörk" and not (value co "\\u00e9\"")].value sw "é" or tïtle pr"#, "é[é(\u{a0}\"\\"];
+        for text in texts {
+            let chars: Vec<char> = text.chars().collect();
+            for cut in 0..=chars.len() {
+                let _ = user(&chars[..cut].iter().collect::<String>());
+                let _ = user(&chars[cut..].iter().collect::<String>());
+            }
+        }
+    }
+
+    #[test]
     fn depth_and_length_are_capped() {
         let nested = |depth: usize| format!("{}title pr{}", "(".repeat(depth), ")".repeat(depth));
         assert!(user(&nested(32)).is_ok());

@@ -351,7 +351,10 @@ fn bombs_are_refused() {
     let many: Vec<_> = (0..=MAX_MEMBERS).map(|n| json!({"value": id(n as u128)})).collect();
     assert_eq!(refused(json!([{"op": "add", "path": "members", "value": many}])), ScimType::TooMany);
     let roles: Vec<_> = (0..400).map(|n| json!({"value": n.to_string()})).collect();
-    let operations: Vec<_> = (0..6).map(|_| json!({"op": "add", "path": "roles", "value": roles})).collect();
+    let operations: Vec<_> = (0..11).map(|_| json!({"op": "add", "path": "roles", "value": roles})).collect();
+    assert_eq!(user(json!({}), operations.into()).unwrap_err().scim_type, Some(ScimType::TooMany));
+    let path = format!("emails[{}]", vec!["type pr"; 300].join(" or "));
+    let operations: Vec<_> = (0..20).map(|_| json!({"op": "remove", "path": path})).collect();
     assert_eq!(user(json!({}), operations.into()).unwrap_err().scim_type, Some(ScimType::TooMany));
     let path = format!("emails[{}type pr{}]", "(".repeat(40), ")".repeat(40));
     assert_eq!(refused(json!([{"op": "remove", "path": path}])), ScimType::InvalidPath);
