@@ -2,6 +2,7 @@
 
 mod eval;
 mod parse;
+mod typed;
 
 use serde_json::Value;
 

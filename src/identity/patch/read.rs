@@ -1,4 +1,4 @@
-//! From a PatchOp message to operations (RFC 7644 §3.5.2), in all the shapes that IdPs give it.
+//! From a `PatchOp` message to operations (RFC 7644 §3.5.2), in all the shapes that senders give it.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,9 @@ use super::{
     Operation, Target, expand, members,
     target::{Place, not_a_path, place},
 };
-use crate::identity::{Filter, MemberOp, Mode, ResourceKind, ScimError, ScimType, coerce, path::quoted};
+use crate::identity::{
+    Filter, MemberOp, Mode, ResourceKind, ScimError, ScimType, coerce, path::quoted, schema::Attribute,
+};
 
 /// Most operations in one PATCH.
 pub const MAX_OPERATIONS: usize = 1_000;
@@ -196,7 +198,7 @@ fn push_members(operations: &mut Vec<Operation>, next: MemberOp) {
 }
 
 fn writable(target: &Target) -> Result<(), ScimError> {
-    let read_only = target.attribute.read_only_attribute() || target.sub.is_some_and(|sub| sub.read_only_attribute());
+    let read_only = target.attribute.read_only_attribute() || target.sub.is_some_and(Attribute::read_only_attribute);
     if read_only { Err(mutability(format!("{} is readOnly", target.attribute.name))) } else { Ok(()) }
 }
 

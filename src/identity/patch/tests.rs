@@ -1,4 +1,4 @@
-//! What IdPs really send, each shape with its source in SCIM.md, and what must not be guessed.
+//! What an IdP really sends, each shape with its source in SCIM.md, and what must not be guessed.
 
 use chrono::{TimeZone, Utc};
 use serde_json::json;
@@ -29,7 +29,8 @@ fn resource(kind: ResourceKind, attributes: Value) -> Resource {
 }
 
 fn patch_in(mode: Mode, resource: &Resource, operations: Value) -> Result<Edit, ScimError> {
-    let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
+    let mut body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"]});
+    body["Operations"] = operations;
     apply(read(body, resource.kind, mode)?, resource, mode)
 }
 

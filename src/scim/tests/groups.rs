@@ -20,9 +20,9 @@ async fn members_come_and_go_in_oktas_and_entras_ways() {
         .patch(&path, json!([{"op": "Add", "path": "members", "value": [{"$ref": null, "value": a}, {"value": b}]}]))
         .await;
     assert_eq!((add.status.as_u16(), &add.body), (204, &Value::Null));
-    let got = app.get(&path).await.body;
-    assert_eq!(values(&got["members"]), [&a, &b]);
-    assert_eq!(got["members"][0]["display"], "a");
+    let shown = app.get(&path).await.body;
+    assert_eq!(values(&shown["members"]), [&a, &b]);
+    assert_eq!(shown["members"][0]["display"], "a");
     assert_eq!(app.get(&format!("/Users/{a}")).await.body["groups"][0]["display"], "deployers");
 
     let swap = json!([
@@ -61,7 +61,7 @@ async fn groups_are_found_by_name_and_by_member() {
     let user = app.user("a").await;
     let group = app.group("Deployers", &[&user]).await;
     app.group("others", &[]).await;
-    for filter in [format!("displayName eq \"deployers\""), format!("members[value eq \"{user}\"]")] {
+    for filter in ["displayName eq \"deployers\"".to_owned(), format!("members[value eq \"{user}\"]")] {
         let query = filter.replace(' ', "%20").replace('"', "%22").replace('[', "%5B").replace(']', "%5D");
         let found = app.get(&format!("/Groups?filter={query}")).await;
         assert_eq!(
@@ -79,8 +79,8 @@ async fn an_idp_sees_and_touches_only_its_own() {
     let path = format!("/Users/{user}");
     assert_eq!(app.call_as_other("GET", &path, None).await.status, 404);
     assert_eq!(app.call_as_other("DELETE", &path, None).await.status, 404);
-    let patch = json!({"Operations": [{"op": "replace", "value": {"active": false}}]});
-    assert_eq!(app.call_as_other("PATCH", &path, Some(patch)).await.status, 404);
+    let deactivation = json!({"Operations": [{"op": "replace", "value": {"active": false}}]});
+    assert_eq!(app.call_as_other("PATCH", &path, Some(deactivation)).await.status, 404);
     assert_eq!(app.call_as_other("GET", "/Users", None).await.body["totalResults"], 0);
     let group = json!({"displayName": "g", "members": [{"value": user}]});
     let stolen = app.call_as_other("POST", "/Groups", Some(group)).await;
