@@ -88,7 +88,7 @@ async fn g1_when_the_epoch_has_moved_the_entitlement_is_judged_again() {
     world.store.write(slip).await.unwrap();
     match world.store.activate_grant(second.id, issued(world.now())).await.unwrap() {
         Activated::Revoking(grant) => {
-            assert_eq!((grant.phase, grant.reason), (GrantPhase::Revoking, Some(Reason::GroupLost)))
+            assert_eq!((grant.phase, grant.reason), (GrantPhase::Revoking, Some(Reason::GroupLost)));
         }
         Activated::Active(grant) => panic!("{grant:?}"),
     }
