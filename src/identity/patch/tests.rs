@@ -1,4 +1,4 @@
-//! What IdPs really send, each shape with its source in SCIM.md, and what must not be guessed.
+//! What an IdP really sends, each shape with its source in SCIM.md, and what must not be guessed.
 
 use chrono::{TimeZone, Utc};
 use serde_json::json;
@@ -29,7 +29,8 @@ fn resource(kind: ResourceKind, attributes: Value) -> Resource {
 }
 
 fn patch_in(mode: Mode, resource: &Resource, operations: Value) -> Result<Edit, ScimError> {
-    let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
+    let mut body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"]});
+    body["Operations"] = operations;
     apply(read(body, resource.kind, mode)?, resource, mode)
 }
 
@@ -351,7 +352,10 @@ fn bombs_are_refused() {
     let many: Vec<_> = (0..=MAX_MEMBERS).map(|n| json!({"value": id(n as u128)})).collect();
     assert_eq!(refused(json!([{"op": "add", "path": "members", "value": many}])), ScimType::TooMany);
     let roles: Vec<_> = (0..400).map(|n| json!({"value": n.to_string()})).collect();
-    let operations: Vec<_> = (0..6).map(|_| json!({"op": "add", "path": "roles", "value": roles})).collect();
+    let operations: Vec<_> = (0..11).map(|_| json!({"op": "add", "path": "roles", "value": roles})).collect();
+    assert_eq!(user(json!({}), operations.into()).unwrap_err().scim_type, Some(ScimType::TooMany));
+    let path = format!("emails[{}]", vec!["type pr"; 300].join(" or "));
+    let operations: Vec<_> = (0..20).map(|_| json!({"op": "remove", "path": path})).collect();
     assert_eq!(user(json!({}), operations.into()).unwrap_err().scim_type, Some(ScimType::TooMany));
     let path = format!("emails[{}type pr{}]", "(".repeat(40), ")".repeat(40));
     assert_eq!(refused(json!([{"op": "remove", "path": path}])), ScimType::InvalidPath);
