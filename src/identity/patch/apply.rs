@@ -133,9 +133,10 @@ impl Document {
                     holder.insert(name.into(), Value::Object(object));
                 }
             }
-            // `active` null would make a leaver active again, since absent means true.
-            (None, None) if value.is_null() && name == "active" && holder.contains_key(name) => {
-                return Err(ScimError::bad(ScimType::InvalidValue, "expected active to be true or false"));
+            // Absent means true: whoever wants a leaver to be active again must say so.
+            (None, None) if value.is_null() && name == "active" && holder.get(name) == Some(&Value::Bool(false)) => {
+                let detail = "active is false and can't be removed: replace it by true, if that is meant";
+                return Err(ScimError::bad(ScimType::Mutability, detail));
             }
             (None, None) if add && target.attribute.multi => append(holder, name, value)?,
             (None, None) => match (holder.get_mut(name), value) {
