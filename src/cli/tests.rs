@@ -17,11 +17,10 @@ use super::client::{Client, ClientError};
 use crate::{
     audit::{self, Kind},
     directory::{Change, Directory},
+    fake::{FakeStore, run_and_grant},
     identity::{Resource, ResourceId, ResourceKind},
     server::control::{
-        ControlState, Effects, SocketError, bind_unix,
-        fake::{FakeStore, run_and_grant},
-        router, serve_unix,
+        ControlState, Effects, SocketError, bind_unix, router, serve_unix,
         wire::{AuditPage, GroupWithUsers, Listed, NewToken, RevokeAnswer, RevokeRequest, TokenMade, UserView},
     },
     store::Revocations,
