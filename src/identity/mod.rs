@@ -2,10 +2,21 @@
 //!
 //! Anything may use this module; it uses nothing of ours.
 
+mod body;
+mod coerce;
 mod error;
-mod filter;
+pub mod filter;
+mod mode;
+pub mod patch;
+mod path;
+mod render;
 mod resource;
+pub mod schema;
 
+pub use body::*;
 pub use error::*;
 pub use filter::*;
+pub use mode::*;
+pub use path::*;
+pub use render::*;
 pub use resource::*;

@@ -112,6 +112,17 @@ impl Resource {
         self.attributes.get("active").and_then(Value::as_bool).unwrap_or(true)
     }
 
+    /// URNs of its schemas: the core one, and each extension of which it has attributes.
+    pub fn schemas(&self) -> impl Iterator<Item = &str> {
+        let extensions = self.attributes.keys().filter(|key| key.contains(':')).map(String::as_str);
+        std::iter::once(super::schema::core(self.kind).id).chain(extensions)
+    }
+
+    /// `meta.version`, and the `ETag` (RFC 7644 §3.14): weak, since a representation depends on who asks for what.
+    pub fn etag(&self) -> String {
+        format!("W/\"{}\"", self.version)
+    }
+
     /// `displayName`, where there is one.
     pub fn display_name(&self) -> Option<&str> {
         self.attributes.get("displayName").and_then(Value::as_str)

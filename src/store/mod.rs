@@ -5,8 +5,10 @@
 //! no credential, only ids and hashes. Uses `identity`, `directory` (what a change is), `audit`, `ticket`, `api`.
 
 mod records;
+mod sqlite;
 
 pub use records::*;
+pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -106,7 +108,7 @@ pub trait Store: Send + Sync {
     // --- runs ---------------------------------------------------------------------------------------------------
     /// A redeemed run by uid.
     async fn run(&self, uid: &str) -> Result<Option<RunRecord>, StoreError>;
-    /// Redeemed runs that have not ended.
+    /// Redeemed runs that have not ended, and those that ended with `cancel_pending`: Tekton still runs them.
     async fn live_runs(&self) -> Result<Vec<RunRecord>, StoreError>;
     /// Notes when a run started; its authority now ends at start + maxRunDuration.
     async fn run_started(&self, uid: &str, at: DateTime<Utc>) -> Result<(), StoreError>;
@@ -142,6 +144,15 @@ pub trait Store: Send + Sync {
     async fn append_audit(&self, entries: Vec<audit::Entry>) -> Result<(), StoreError>;
     /// Rows after `seq`, at most `limit`.
     async fn audit_rows(&self, after: i64, limit: usize) -> Result<Vec<audit::Row>, StoreError>;
+
+    /// The `userName` of whom rows are about, as last known. `None` if it was erased, or the store keeps none.
+    async fn audit_name(&self, _user: ResourceId) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+    /// Erases what names a person in the audit log; the chain verifies as before.
+    async fn erase_audit_name(&self, _user: ResourceId) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     // --- whole ---------------------------------------------------------------------------------------------------
     /// Everything the Directory needs, as of one moment: the feed's number and the changes that build it.

@@ -104,7 +104,7 @@ impl Revocations {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EventFacts {
-    /// Name of the EventSource.
+    /// Name of the `EventSource`.
     pub source: String,
     /// As `github.com`.
     pub host: String,
@@ -190,6 +190,38 @@ pub enum DecisionOutcome {
     Spent(String),
 }
 
+/// What a decision to allow is recorded as, and answered with, after all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// gRPC status code.
+    pub code: i32,
+    /// One word.
+    pub reason_code: &'static str,
+    /// The sentence for the person who pushed.
+    pub reason: String,
+}
+
+impl DecisionOutcome {
+    /// The denial, where it is one.
+    pub fn denial(&self) -> Option<Denial> {
+        match self {
+            Self::Recorded => None,
+            Self::NotActive => Some(Denial {
+                code: 7,
+                reason_code: "NotActive",
+                reason: "you are not active in your identity provider any more; ask its administrators".into(),
+            }),
+            Self::Spent(run) => Some(Denial {
+                code: 6,
+                reason_code: "Spent",
+                reason: format!(
+                    "this event has already started {run}, and one event starts one run; push again to start another"
+                ),
+            }),
+        }
+    }
+}
+
 /// A recorded decision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -254,6 +286,7 @@ pub struct RedeemPolicy {
 
 /// What became of a redemption.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one a redemption, moved once")]
 pub enum Redemption {
     /// The run may start.
     Redeemed(RunRecord),

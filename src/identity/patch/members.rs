@@ -1,0 +1,93 @@
+//! A group's members in PATCH, POST and PUT: always as a change, so that the members there are need never be loaded.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::Target;
+use crate::identity::{CompareOp, Filter, MemberOp, Mode, ResourceId, ScimError, ScimType, path::quoted};
+
+/// Most members that one operation names.
+pub const MAX_MEMBERS: usize = 20_000;
+
+/// `add` or `replace` of members.
+pub(super) fn put(add: bool, target: &Target, value: Value, mode: Mode) -> Result<MemberOp, ScimError> {
+    if target.filter.is_some() || target.sub.is_some() {
+        return Err(shape("members to be added or replaced as a whole, by the path members"));
+    }
+    let ids = ids(value, mode)?;
+    Ok(if add { MemberOp::Add(ids) } else { MemberOp::Replace(ids) })
+}
+
+/// `remove` of members: those that the filter or the value names, or, with neither, all.
+pub(super) fn remove(target: &Target, value: Option<Value>, mode: Mode) -> Result<MemberOp, ScimError> {
+    match (&target.filter, target.sub, value) {
+        (_, Some(_), _) => Err(shape("members to be removed as a whole, not a sub-attribute")),
+        (Some(filter), None, None | Some(Value::Null)) => {
+            let mut found = Vec::new();
+            named(filter, &mut found)?;
+            Ok(MemberOp::Remove(found))
+        }
+        (Some(_), None, Some(_)) => Err(shape("either a filter or a value, not both")),
+        (None, None, None) => Ok(MemberOp::Replace(Vec::new())),
+        // Nothing, or a list that something failed to fill? To empty a group, an IdP must say so.
+        (None, None, Some(Value::Null)) => Err(shape("no value at all to remove all members, or a list of some")),
+        (None, None, Some(value)) => Ok(MemberOp::Remove(ids(value, mode)?)),
+    }
+}
+
+/// The ids that a list of members names; duplicates once.
+fn ids(value: Value, mode: Mode) -> Result<Vec<ResourceId>, ScimError> {
+    let values = match value {
+        Value::Null => return Ok(Vec::new()),
+        Value::Array(values) => values,
+        one => vec![one],
+    };
+    if values.len() > MAX_MEMBERS {
+        let detail = format!("expected at most {MAX_MEMBERS} members in one operation");
+        return Err(ScimError::bad(ScimType::TooMany, detail));
+    }
+    let mut seen = HashSet::with_capacity(values.len());
+    let mut found = Vec::with_capacity(values.len());
+    for value in &values {
+        let text = match value {
+            Value::String(text) if mode.lenient() => Some(text.as_str()),
+            Value::Object(member) => {
+                member.iter().find(|(key, _)| key.eq_ignore_ascii_case("value")).and_then(|(_, id)| id.as_str())
+            }
+            _ => None,
+        };
+        let id = id(text.ok_or_else(|| shape("each member to be an object with a value"))?)?;
+        if seen.insert(id) {
+            found.push(id);
+        }
+    }
+    Ok(found)
+}
+
+/// A malformed id is an error even when it is to be removed: whoever it meant would silently stay.
+fn id(text: &str) -> Result<ResourceId, ScimError> {
+    text.parse().map_err(|_| {
+        let detail = format!("expected a member's value to be an id that this server gave, not {}", quoted(text));
+        ScimError::bad(ScimType::InvalidValue, detail)
+    })
+}
+
+/// `value eq "…"`, and several of them tied by `or`.
+fn named(filter: &Filter, found: &mut Vec<ResourceId>) -> Result<(), ScimError> {
+    match filter {
+        Filter::Or(left, right) => {
+            named(left, found)?;
+            named(right, found)
+        }
+        Filter::Compare(path, CompareOp::Eq, Value::String(text)) if path.name == "value" => {
+            found.push(id(text)?);
+            Ok(())
+        }
+        _ => Err(ScimError::bad(ScimType::InvalidPath, "expected a path as members[value eq \"id\"]")),
+    }
+}
+
+fn shape(expected: &'static str) -> ScimError {
+    ScimError::bad(ScimType::InvalidValue, format!("expected {expected}"))
+}

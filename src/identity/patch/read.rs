@@ -1,0 +1,252 @@
+//! From a PatchOp message to operations (RFC 7644 §3.5.2), in all the shapes that IdPs give it.
+
+use serde_json::{Map, Value};
+
+use super::{
+    Operation, Target, expand, members,
+    target::{Place, not_a_path, place},
+};
+use crate::identity::{MemberOp, Mode, ResourceKind, ScimError, ScimType, coerce, path::quoted};
+
+/// Most operations in one PATCH.
+pub const MAX_OPERATIONS: usize = 1_000;
+/// Most values, members apart, that one PATCH adds or replaces: each may be compared with each that is there.
+const MAX_PATCH_VALUES: usize = 2_000;
+const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Add,
+    Replace,
+    Remove,
+}
+
+/// Reads a PATCH for a resource of a type.
+pub fn read(body: Value, kind: ResourceKind, mode: Mode) -> Result<Vec<Operation>, ScimError> {
+    let Value::Object(mut body) = body else { return Err(syntax("expected a PatchOp object")) };
+    if mode == Mode::Strict {
+        let schemas = body.get("schemas").and_then(Value::as_array);
+        if !schemas.is_some_and(|urns| urns.iter().any(|urn| urn.as_str() == Some(PATCH_OP))) {
+            return Err(syntax(format!("expected schemas to hold {PATCH_OP}")));
+        }
+    }
+    let Some(Value::Array(sent)) = take(&mut body, "Operations")? else {
+        return Err(syntax("expected Operations to be a list"));
+    };
+    if sent.is_empty() {
+        return Err(syntax("expected at least one operation"));
+    }
+    if sent.len() > MAX_OPERATIONS {
+        return Err(ScimError::bad(ScimType::TooMany, format!("expected at most {MAX_OPERATIONS} operations")));
+    }
+    let mut operations = Vec::with_capacity(sent.len());
+    for operation in sent {
+        let Value::Object(operation) = operation else { return Err(syntax("expected each operation to be an object")) };
+        one(operation, kind, mode, &mut operations)?;
+    }
+    let values: usize = operations.iter().map(values).sum();
+    if values > MAX_PATCH_VALUES {
+        return Err(ScimError::bad(ScimType::TooMany, format!("expected at most {MAX_PATCH_VALUES} values")));
+    }
+    Ok(operations)
+}
+
+/// An `add` or `replace` of an attribute that we know, its value typed.
+pub(super) fn put(add: bool, target: Target, value: Value, mode: Mode) -> Result<Operation, ScimError> {
+    let value = match (target.sub, &target.filter) {
+        (Some(sub), _) => coerce::element(sub, value, mode)?,
+        // A list of one for the elements that a filter finds.
+        (None, Some(_)) => match coerce::attribute(target.attribute, value, mode)? {
+            Value::Array(mut values) if values.len() == 1 => values.pop().unwrap_or(Value::Null),
+            Value::Array(_) => return Err(value_error("one value for the elements that a filter finds")),
+            value => value,
+        },
+        (None, None) => coerce::attribute(target.attribute, value, mode)?,
+    };
+    Ok(Operation::Put { add, target, value })
+}
+
+fn one(
+    mut operation: Map<String, Value>,
+    kind: ResourceKind,
+    mode: Mode,
+    operations: &mut Vec<Operation>,
+) -> Result<(), ScimError> {
+    let verb = verb(take(&mut operation, "op")?.as_ref(), mode)?;
+    let value = take(&mut operation, "value")?;
+    let path = match take(&mut operation, "path")? {
+        None | Some(Value::Null) => return pathless(verb, value, kind, mode, operations),
+        Some(Value::String(path)) if path.is_empty() && mode.lenient() => {
+            return pathless(verb, value, kind, mode, operations);
+        }
+        Some(Value::String(path)) => path,
+        Some(_) => return Err(ScimError::bad(ScimType::InvalidPath, "expected path to be a string")),
+    };
+    if path.eq_ignore_ascii_case("password") && mode.lenient() {
+        return Ok(());
+    }
+    if path.eq_ignore_ascii_case("id") && verb != Verb::Remove {
+        operations.push(same_id(value)?);
+        return Ok(());
+    }
+    let place = place(&path, kind, mode)?;
+    if let Place::Known(target) = &place {
+        writable(target)?;
+    }
+    match (verb, place) {
+        (_, Place::Unknown) => Err(no_attribute(&path, kind)),
+        (_, Place::Foreign(_)) if !mode.lenient() => Err(no_attribute(&path, kind)),
+        (_, Place::Schema(urn)) if crate::identity::schema::extension(kind, urn).is_none() => Err(not_a_path(&path)),
+        (Verb::Remove, Place::Schema(urn)) => {
+            operations.push(Operation::RemoveExtension(urn));
+            Ok(())
+        }
+        (Verb::Remove, Place::Foreign(path)) => {
+            operations.push(Operation::RemoveForeign(path));
+            Ok(())
+        }
+        (Verb::Remove, Place::Known(target)) => remove(target, value, mode, operations),
+        (verb, place) => {
+            let value = value.ok_or_else(|| value_error("a value to add or replace"))?;
+            let add = verb == Verb::Add;
+            match place {
+                Place::Known(target) if target.attribute.name == "members" => {
+                    push_members(operations, members::put(add, &target, value, mode)?);
+                }
+                Place::Known(target) => operations.push(put(add, target, value, mode)?),
+                _ => spread(Map::from_iter([(path, value)]), add, kind, mode, operations)?,
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Okta's `{"op":"replace","value":{"active":false}}`: the value's keys say what changes.
+fn pathless(
+    verb: Verb,
+    value: Option<Value>,
+    kind: ResourceKind,
+    mode: Mode,
+    operations: &mut Vec<Operation>,
+) -> Result<(), ScimError> {
+    match (verb, value) {
+        (Verb::Remove, _) => Err(ScimError::bad(ScimType::NoTarget, "expected a path to remove")),
+        (verb, Some(Value::Object(value))) => spread(value, verb == Verb::Add, kind, mode, operations),
+        _ => Err(value_error("the value of an operation without path to be an object")),
+    }
+}
+
+fn spread(
+    object: Map<String, Value>,
+    add: bool,
+    kind: ResourceKind,
+    mode: Mode,
+    operations: &mut Vec<Operation>,
+) -> Result<(), ScimError> {
+    let expanded = expand(object, add, kind, mode)?;
+    // Some attributes that we don't know beside others are ignored; a change of nothing else would be lost in silence.
+    if let (Some(key), [], None, None) = (&expanded.unknown, &*expanded.operations, &expanded.members, &expanded.id) {
+        let detail = format!("{} has no attribute {key}", kind.as_str());
+        return Err(ScimError::bad(ScimType::InvalidPath, detail));
+    }
+    if let Some(id) = expanded.id {
+        operations.push(same_id(Some(id))?);
+    }
+    operations.extend(expanded.operations);
+    if let Some(members) = expanded.members {
+        push_members(operations, members);
+    }
+    Ok(())
+}
+
+fn remove(target: Target, value: Option<Value>, mode: Mode, operations: &mut Vec<Operation>) -> Result<(), ScimError> {
+    if target.attribute.name == "members" {
+        push_members(operations, members::remove(&target, value, mode)?);
+        return Ok(());
+    }
+    let whole = target.filter.is_none() && target.sub.is_none();
+    if target.attribute.required && whole {
+        return Err(mutability(format!("{} is required and can't be removed", target.attribute.name)));
+    }
+    // Without it a user would be active again: an IdP that wants that must say so.
+    if target.attribute.name == "active" {
+        return Err(mutability("active can't be removed: replace it by true or false".into()));
+    }
+    match value {
+        Some(value) if whole && target.attribute.multi && !value.is_null() => {
+            let values = match coerce::attribute(target.attribute, value, mode)? {
+                Value::Array(values) => values,
+                _ => Vec::new(),
+            };
+            operations.push(Operation::RemoveValues(target, values));
+        }
+        _ => operations.push(Operation::Remove(target)),
+    }
+    Ok(())
+}
+
+/// Joins neighbours of one kind: Okta and Entra send one operation for each member.
+fn push_members(operations: &mut Vec<Operation>, next: MemberOp) {
+    match (operations.last_mut(), next) {
+        (Some(Operation::Members(MemberOp::Add(before))), MemberOp::Add(ids))
+        | (Some(Operation::Members(MemberOp::Remove(before))), MemberOp::Remove(ids)) => before.extend(ids),
+        (_, next) => operations.push(Operation::Members(next)),
+    }
+}
+
+fn writable(target: &Target) -> Result<(), ScimError> {
+    let read_only = target.attribute.read_only_attribute() || target.sub.is_some_and(|sub| sub.read_only_attribute());
+    if read_only { Err(mutability(format!("{} is readOnly", target.attribute.name))) } else { Ok(()) }
+}
+
+fn same_id(value: Option<Value>) -> Result<Operation, ScimError> {
+    match value {
+        Some(Value::String(id)) => Ok(Operation::SameId(id)),
+        _ => Err(value_error("id to be a string")),
+    }
+}
+
+fn verb(op: Option<&Value>, mode: Mode) -> Result<Verb, ScimError> {
+    let op = op.and_then(Value::as_str).unwrap_or_default();
+    let folded = if mode.lenient() { op.to_ascii_lowercase() } else { op.to_owned() };
+    match folded.as_str() {
+        "add" => Ok(Verb::Add),
+        "replace" => Ok(Verb::Replace),
+        "remove" => Ok(Verb::Remove),
+        _ => Err(syntax(format!("expected op to be add, replace or remove, not {}", quoted(op)))),
+    }
+}
+
+/// Takes a member by name without case; twice is an error, since one of them would be lost.
+fn take(object: &mut Map<String, Value>, name: &str) -> Result<Option<Value>, ScimError> {
+    let keys: Vec<_> = object.keys().filter(|key| key.eq_ignore_ascii_case(name)).cloned().collect();
+    match keys.as_slice() {
+        [] => Ok(None),
+        [key] => Ok(object.remove(key)),
+        _ => Err(syntax(format!("{name} is stated twice"))),
+    }
+}
+
+fn values(operation: &Operation) -> usize {
+    match operation {
+        Operation::Put { value: Value::Array(values), .. } | Operation::RemoveValues(_, values) => values.len(),
+        Operation::Members(_) => 0,
+        _ => 1,
+    }
+}
+
+fn no_attribute(path: &str, kind: ResourceKind) -> ScimError {
+    ScimError::bad(ScimType::InvalidPath, format!("{} has no attribute {}", kind.as_str(), quoted(path)))
+}
+
+fn mutability(detail: String) -> ScimError {
+    ScimError::bad(ScimType::Mutability, detail)
+}
+
+fn value_error(expected: &str) -> ScimError {
+    ScimError::bad(ScimType::InvalidValue, format!("expected {expected}"))
+}
+
+fn syntax(detail: impl Into<std::borrow::Cow<'static, str>>) -> ScimError {
+    ScimError::bad(ScimType::InvalidSyntax, detail)
+}

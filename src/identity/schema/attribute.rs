@@ -1,0 +1,206 @@
+//! What a schema says of one attribute (RFC 7643 §2.2, §7), and a vocabulary to state it in a line.
+
+/// Data type (RFC 7643 §2.3), of those that our schemas use.
+#[derive(Clone, Copy, Debug)]
+pub enum Type {
+    /// Text.
+    String,
+    /// True or false.
+    Boolean,
+    /// A moment, RFC 3339.
+    DateTime,
+    /// A URI; to resources of these types.
+    Reference(&'static [&'static str]),
+    /// Base64.
+    Binary,
+    /// Sub-attributes.
+    Complex(&'static [Attribute]),
+}
+
+impl Type {
+    /// As `/Schemas` spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Boolean => "boolean",
+            Self::DateTime => "dateTime",
+            Self::Reference(_) => "reference",
+            Self::Binary => "binary",
+            Self::Complex(_) => "complex",
+        }
+    }
+}
+
+/// Who may change it (RFC 7643 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutability {
+    /// We alone: what a client sends is ignored in a whole resource and refused as a PATCH path.
+    ReadOnly,
+    /// The client.
+    ReadWrite,
+    /// The client, once.
+    Immutable,
+}
+
+impl Mutability {
+    /// As `/Schemas` spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "readOnly",
+            Self::ReadWrite => "readWrite",
+            Self::Immutable => "immutable",
+        }
+    }
+}
+
+/// What a value must also be, beyond its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Nothing more.
+    Free,
+    /// A name that ends up in logs, tables and RBAC subjects: short, without control characters.
+    Name,
+    /// A host's numeric account id, as a flat string. A login name here would be a Link that never matches.
+    Account,
+}
+
+/// An attribute.
+#[derive(Clone, Copy, Debug)]
+pub struct Attribute {
+    /// Its canonical name.
+    pub name: &'static str,
+    /// For people.
+    pub description: &'static str,
+    /// Its type.
+    pub ty: Type,
+    /// Whether it is a list.
+    pub multi: bool,
+    /// Whether a resource must have it.
+    pub required: bool,
+    /// Whether case counts in comparisons.
+    pub case_exact: bool,
+    /// Who may change it.
+    pub mutability: Mutability,
+    /// `returned`: always, whatever a client asks for; else by default. Nothing of ours is `never`: what must not be
+    /// returned is not stored.
+    pub always: bool,
+    /// `uniqueness`: within the IdP ("server"); else none.
+    pub unique: bool,
+    /// Suggested values; others are taken, too.
+    pub canonical: &'static [&'static str],
+    /// What else is checked.
+    pub format: Format,
+}
+
+impl Attribute {
+    const fn new(name: &'static str, ty: Type, description: &'static str) -> Self {
+        Self {
+            name,
+            description,
+            ty,
+            multi: false,
+            required: false,
+            case_exact: false,
+            mutability: Mutability::ReadWrite,
+            always: false,
+            unique: false,
+            canonical: &[],
+            format: Format::Free,
+        }
+    }
+
+    pub(super) const fn string(name: &'static str, description: &'static str) -> Self {
+        Self::new(name, Type::String, description)
+    }
+
+    pub(super) const fn boolean(name: &'static str, description: &'static str) -> Self {
+        Self::new(name, Type::Boolean, description)
+    }
+
+    pub(super) const fn date_time(name: &'static str, description: &'static str) -> Self {
+        Self::new(name, Type::DateTime, description)
+    }
+
+    pub(super) const fn reference(name: &'static str, to: &'static [&'static str], description: &'static str) -> Self {
+        Self::new(name, Type::Reference(to), description).exact()
+    }
+
+    pub(super) const fn binary(name: &'static str, description: &'static str) -> Self {
+        Self::new(name, Type::Binary, description).exact()
+    }
+
+    pub(super) const fn complex(name: &'static str, subs: &'static [Attribute], description: &'static str) -> Self {
+        Self::new(name, Type::Complex(subs), description)
+    }
+
+    pub(super) const fn multi(mut self) -> Self {
+        self.multi = true;
+        self
+    }
+
+    pub(super) const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    pub(super) const fn exact(mut self) -> Self {
+        self.case_exact = true;
+        self
+    }
+
+    pub(super) const fn read_only(mut self) -> Self {
+        self.mutability = Mutability::ReadOnly;
+        self
+    }
+
+    pub(super) const fn immutable(mut self) -> Self {
+        self.mutability = Mutability::Immutable;
+        self
+    }
+
+    pub(super) const fn always(mut self) -> Self {
+        self.always = true;
+        self
+    }
+
+    pub(super) const fn unique(mut self) -> Self {
+        self.unique = true;
+        self
+    }
+
+    pub(super) const fn canonical(mut self, values: &'static [&'static str]) -> Self {
+        self.canonical = values;
+        self
+    }
+
+    pub(super) const fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Sub-attributes; none unless it is complex.
+    pub fn subs(&self) -> &'static [Attribute] {
+        match self.ty {
+            Type::Complex(subs) => subs,
+            _ => &[],
+        }
+    }
+
+    /// A sub-attribute by name, without case.
+    pub fn sub(&self, name: &str) -> Option<&'static Attribute> {
+        super::find(self.subs(), name)
+    }
+
+    /// Whether clients may not set it.
+    pub fn read_only_attribute(&self) -> bool {
+        self.mutability == Mutability::ReadOnly
+    }
+
+    /// What a comparison of this attribute compares: itself, or the `value` of a complex one (RFC 7643 §2.4).
+    pub fn comparable(&'static self) -> Option<&'static Attribute> {
+        match self.ty {
+            Type::Complex(_) => self.sub("value"),
+            _ => Some(self),
+        }
+    }
+}

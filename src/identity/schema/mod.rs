@@ -1,0 +1,146 @@
+//! The schemas (RFC 7643 §4, §8.7) as one static, typed table: it drives validation, filters, PATCH paths and rendering,
+//! and it is what `/Schemas` serves. What is served is what is enforced, because there is nothing else.
+
+mod attribute;
+mod common;
+mod extension;
+mod group;
+mod served;
+mod user;
+
+pub use attribute::*;
+pub use served::{resource_type_json, schema_json};
+
+use super::{AttrPath, ResourceKind};
+
+/// URN of the core User schema.
+pub const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+/// URN of the core Group schema.
+pub const GROUP_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+/// URN of the enterprise extension of User (RFC 7643 §4.3).
+pub const ENTERPRISE_URN: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+/// URN of our extension of User: numeric account ids at source-code hosts, from which Links are made.
+pub const ACCOUNTS_URN: &str = "urn:scim-tekton:params:scim:schemas:extension:accounts:2.0:User";
+
+/// A schema (RFC 7643 §7).
+#[derive(Debug)]
+pub struct Schema {
+    /// Its URN.
+    pub id: &'static str,
+    /// Its name, for people.
+    pub name: &'static str,
+    /// What it is, for people.
+    pub description: &'static str,
+    /// Its attributes.
+    pub attributes: &'static [Attribute],
+}
+
+impl Schema {
+    /// An attribute by name, without case (RFC 7643 §2.1).
+    pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
+        find(self.attributes, name)
+    }
+}
+
+/// All schemas, in the order in which they are served.
+pub static SCHEMAS: [&Schema; 4] = [&user::USER, &group::GROUP, &extension::ENTERPRISE, &extension::ACCOUNTS];
+
+static USER_EXTENSIONS: [&Schema; 2] = [&extension::ENTERPRISE, &extension::ACCOUNTS];
+
+/// The core schema of a type of resource.
+pub fn core(kind: ResourceKind) -> &'static Schema {
+    match kind {
+        ResourceKind::User => &user::USER,
+        ResourceKind::Group => &group::GROUP,
+    }
+}
+
+/// The extensions that we know of a type of resource.
+pub fn extensions(kind: ResourceKind) -> &'static [&'static Schema] {
+    match kind {
+        ResourceKind::User => &USER_EXTENSIONS,
+        ResourceKind::Group => &[],
+    }
+}
+
+/// A known extension of a type of resource by URN, without case (RFC 8141 §3 folds only parts of it; IdPs fold at will).
+pub fn extension(kind: ResourceKind, urn: &str) -> Option<&'static Schema> {
+    extensions(kind).iter().copied().find(|schema| schema.id.eq_ignore_ascii_case(urn))
+}
+
+/// What a path names, in the schemas of a type of resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolved {
+    /// The extension that holds the attribute; `None`: the core schema, or an attribute that all resources have.
+    pub extension: Option<&'static Schema>,
+    /// The attribute.
+    pub attribute: &'static Attribute,
+    /// The sub-attribute, where the path names one.
+    pub sub: Option<&'static Attribute>,
+}
+
+impl Resolved {
+    /// The attribute or sub-attribute whose type a value of this path has.
+    pub fn leaf(&self) -> &'static Attribute {
+        self.sub.unwrap_or(self.attribute)
+    }
+}
+
+/// Finds what a path names; `None` if no schema of this type of resource has it.
+pub fn resolve(kind: ResourceKind, path: &AttrPath) -> Option<Resolved> {
+    let (extension, attribute) = match &path.schema {
+        None => (None, core(kind).attribute(&path.name).or_else(|| find(common::ATTRIBUTES, &path.name))?),
+        Some(urn) if urn.eq_ignore_ascii_case(core(kind).id) => {
+            (None, core(kind).attribute(&path.name).or_else(|| find(common::ATTRIBUTES, &path.name))?)
+        }
+        Some(urn) => {
+            let schema = extension(kind, urn)?;
+            (Some(schema), schema.attribute(&path.name)?)
+        }
+    };
+    let sub = match &path.sub {
+        None => None,
+        Some(name) => Some(attribute.sub(name)?),
+    };
+    Some(Resolved { extension, attribute, sub })
+}
+
+fn find(attributes: &'static [Attribute], name: &str) -> Option<&'static Attribute> {
+    attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(schema: Option<&str>, name: &str, sub: Option<&str>) -> AttrPath {
+        AttrPath { schema: schema.map(Into::into), name: name.into(), sub: sub.map(Into::into) }
+    }
+
+    #[test]
+    fn names_are_found_without_case_and_come_back_canonical() {
+        let found = resolve(ResourceKind::User, &path(None, "EMAILS", Some("Value"))).unwrap();
+        assert_eq!((found.attribute.name, found.leaf().name), ("emails", "value"));
+        let found = resolve(ResourceKind::User, &path(Some(&ENTERPRISE_URN.to_uppercase()), "manager", None)).unwrap();
+        assert_eq!(found.extension.unwrap().id, ENTERPRISE_URN);
+        assert!(resolve(ResourceKind::User, &path(None, "meta", Some("lastModified"))).is_some());
+    }
+
+    #[test]
+    fn what_no_schema_has_is_not_found() {
+        assert!(resolve(ResourceKind::User, &path(None, "members", None)).is_none());
+        assert!(resolve(ResourceKind::User, &path(None, "password", None)).is_none());
+        assert!(resolve(ResourceKind::Group, &path(Some(ENTERPRISE_URN), "manager", None)).is_none());
+        assert!(resolve(ResourceKind::User, &path(None, "userName", Some("value"))).is_none());
+    }
+
+    #[test]
+    fn no_name_stands_twice_in_a_schema() {
+        for schema in SCHEMAS {
+            let mut names: Vec<_> = schema.attributes.iter().map(|a| a.name.to_ascii_lowercase()).collect();
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), schema.attributes.len(), "{}", schema.id);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Answers.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::{ScimState, error::Failure};
+use crate::{
+    identity::{Projection, Relation, Resource, ResourceId, ResourceKind, location, render},
+    store::MemberRecord,
+};
+
+const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+
+/// A body of `application/scim+json` (RFC 7644 §8.1).
+pub(super) fn json(status: StatusCode, value: &Value) -> Response {
+    let mut response = (status, Body::from(value.to_string())).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
+    response
+}
+
+/// A `ListResponse` (RFC 7644 §3.4.2).
+pub(super) fn list(total: usize, start_index: usize, resources: Vec<Value>) -> Response {
+    let list = json!({
+        "schemas": [LIST],
+        "totalResults": total,
+        "startIndex": start_index,
+        "itemsPerPage": resources.len(),
+        "Resources": resources,
+    });
+    json(StatusCode::OK, &list)
+}
+
+/// A resource, with its version as `ETag` and its address.
+pub(super) async fn resource(
+    state: &ScimState,
+    status: StatusCode,
+    resource: &Resource,
+    projection: &Projection,
+) -> Result<Response, Failure> {
+    let mut response = json(status, &value(state, resource, projection).await?);
+    set(&mut response, header::ETAG, &resource.etag());
+    set(&mut response, header::LOCATION, &location(resource.kind, resource.id, &state.base));
+    Ok(response)
+}
+
+/// 204, with the new version.
+pub(super) fn no_content(resource: &Resource) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    set(&mut response, header::ETAG, &resource.etag());
+    response
+}
+
+/// A resource as JSON. Members of a group and groups of a user are read only if they are shown.
+pub(super) async fn value(state: &ScimState, resource: &Resource, projection: &Projection) -> Result<Value, Failure> {
+    let relations = relations(state, resource.kind, resource.id, projection).await?;
+    let relations = relations.iter().map(|one| Relation { id: one.id, kind: one.kind, name: &one.name });
+    Ok(render(resource, relations, &state.base, projection))
+}
+
+/// Sets a header, if the value can be one.
+pub(super) fn set(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+async fn relations(
+    state: &ScimState,
+    kind: ResourceKind,
+    id: ResourceId,
+    projection: &Projection,
+) -> Result<Vec<MemberRecord>, Failure> {
+    Ok(match kind {
+        ResourceKind::Group if projection.wants("members") => state.store.members(id).await?,
+        ResourceKind::User if projection.wants("groups") => state.store.groups_of(id).await?,
+        _ => Vec::new(),
+    })
+}

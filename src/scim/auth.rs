@@ -1,0 +1,38 @@
+//! Who calls: a bearer token (RFC 6750 §2.1) names an IdP. Tokens in a URL or a body are not looked for.
+
+use axum::extract::FromRequestParts;
+use http::{HeaderMap, header, request::Parts};
+
+use super::{ScimState, error::Failure};
+use crate::identity::{IdpName, Mode};
+
+/// The IdP that calls.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) idp: IdpName,
+    pub(super) mode: Mode,
+}
+
+impl FromRequestParts<ScimState> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ScimState) -> Result<Self, Failure> {
+        caller(&parts.headers, state)
+    }
+}
+
+/// Who calls; 401 if nobody whom we know.
+pub(super) fn caller(headers: &HeaderMap, state: &ScimState) -> Result<Caller, Failure> {
+    let Some(header) = headers.get(header::AUTHORIZATION) else { return Err(Failure::unauthenticated(false)) };
+    let token = header
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' ')));
+    let idp = token
+        .and_then(|token| state.tokens.check(token, (state.clock)()))
+        .ok_or_else(|| Failure::unauthenticated(true))?;
+    tracing::Span::current().record("idp", idp.as_str());
+    let mode = state.settings.of(&idp).mode;
+    Ok(Caller { idp, mode })
+}

@@ -1,0 +1,81 @@
+//! POST (RFC 7644 §3.3).
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+
+use super::{ScimState, answer, auth::Caller, body::Json, error::Failure, params::Params, write::settle};
+use crate::{
+    identity::{
+        AttrPath, CompareOp, Edit, Filter, MemberOp, Resource, ResourceId, ResourceKind, ScimError, ScimType, Whole,
+    },
+    store::{ListQuery, Provisioned, StoreError},
+};
+
+pub(super) async fn create(
+    kind: ResourceKind,
+    State(state): State<ScimState>,
+    caller: Caller,
+    params: Params,
+    Json(body): Json,
+) -> Result<Response, Failure> {
+    let whole = Whole::read(body, kind, caller.mode)?;
+    let (idp, edit) = (caller.idp.clone(), whole.clone().create());
+    let created = settle(&state, |store| async move { store.create(&idp, kind, edit).await }).await;
+    let provisioned = match created {
+        Err(taken @ StoreError::Uniqueness { .. }) if kind == ResourceKind::User => {
+            revive(&state, &caller, whole).await?.ok_or(taken)?
+        }
+        created => created?,
+    };
+    answer::resource(&state, StatusCode::CREATED, &provisioned.resource, &params.projection(kind)).await
+}
+
+/// Okta assigns a deactivated person anew by a POST: the user who is there, inactive, with the same `userName` and the
+/// same non-empty `externalId` becomes active again under the same id, as it is sent now. With another `externalId` it is
+/// another person of the same name: that stays a conflict.
+///
+/// Memberships go first, while the user is inactive: a crash in between leaves nobody with more than they had.
+async fn revive(state: &ScimState, caller: &Caller, whole: Whole) -> Result<Option<Provisioned>, Failure> {
+    let (Some(name), Some(external_id)) = (whole.name(), whole.external_id()) else { return Ok(None) };
+    let external_id = external_id.to_owned();
+    let path = AttrPath { schema: None, name: "userName".into(), sub: None };
+    let query = ListQuery {
+        idp: caller.idp.clone(),
+        kind: ResourceKind::User,
+        filter: Some(Filter::Compare(path, CompareOp::Eq, name.into())),
+        start_index: 1,
+        count: 1,
+    };
+    let is_same = move |user: &Resource| !user.active() && user.external_id.as_ref() == Some(&external_id);
+    let Some(user) = state.store.list(&query).await?.resources.into_iter().find(&is_same) else { return Ok(None) };
+    for group in state.store.groups_of(user.id).await? {
+        leave(state, caller, group.id, user.id).await?;
+    }
+    let (idp, id) = (caller.idp.clone(), user.id);
+    let edit = Box::new(move |current: &Resource| {
+        if is_same(current) {
+            return Ok(whole.create());
+        }
+        let detail = "the user that has this userName is active";
+        Err(ScimError { status: 409, scim_type: Some(ScimType::Uniqueness), detail: detail.into() })
+    });
+    let revived = settle(state, |store| async move { store.edit(&idp, ResourceKind::User, id, edit).await }).await?;
+    tracing::info!(%id, "an inactive user was assigned anew and is active again, without old memberships");
+    Ok(Some(revived))
+}
+
+async fn leave(state: &ScimState, caller: &Caller, group: ResourceId, user: ResourceId) -> Result<(), Failure> {
+    let idp = caller.idp.clone();
+    let edit = Box::new(move |current: &Resource| {
+        Ok(Edit {
+            external_id: current.external_id.clone(),
+            attributes: current.attributes.clone(),
+            members: vec![MemberOp::Remove(vec![user])],
+        })
+    });
+    let left = settle(state, |store| async move { store.edit(&idp, ResourceKind::Group, group, edit).await }).await;
+    match left {
+        Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

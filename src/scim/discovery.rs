@@ -1,0 +1,95 @@
+//! What this server can do (RFC 7643 §5–§7, RFC 7644 §4).
+//!
+//! `ServiceProviderConfig` is open, so that a client can learn how to authenticate (RFC 7643 §5 asks for that); but a token
+//! that is sent must be good, since IdPs test a connection by it. The other two are for whoever may provision.
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::{
+    ScimState, answer,
+    auth::{Caller, caller},
+    body::MAX_BODY,
+    error::Failure,
+    params::{MAX_COUNT, Params},
+};
+use crate::identity::{
+    ResourceKind,
+    schema::{SCHEMAS, resource_type_json, schema_json},
+};
+
+const KINDS: [ResourceKind; 2] = [ResourceKind::User, ResourceKind::Group];
+
+pub(super) async fn service_provider_config(
+    State(state): State<ScimState>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    if headers.contains_key(header::AUTHORIZATION) {
+        caller(&headers, &state)?;
+    }
+    let config = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
+        "patch": {"supported": true},
+        "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": MAX_BODY},
+        "filter": {"supported": true, "maxResults": MAX_COUNT},
+        "changePassword": {"supported": false},
+        "sort": {"supported": false},
+        "etag": {"supported": true},
+        "authenticationSchemes": [{
+            "type": "oauthbearertoken",
+            "name": "Bearer token",
+            "description": "A token of this server's own, by `scim-tekton idp token create`, in the header Authorization",
+            "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
+            "primary": true,
+        }],
+        "meta": {
+            "resourceType": "ServiceProviderConfig",
+            "location": format!("{}/ServiceProviderConfig", state.base),
+        },
+    });
+    Ok(answer::json(StatusCode::OK, &config))
+}
+
+pub(super) async fn schemas(State(state): State<ScimState>, _: Caller, params: Params) -> Result<Response, Failure> {
+    all(&params, SCHEMAS.iter().map(|schema| schema_json(schema, &state.base)).collect())
+}
+
+pub(super) async fn schema(
+    State(state): State<ScimState>,
+    _: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let found = SCHEMAS.iter().find(|schema| schema.id.eq_ignore_ascii_case(&id));
+    let schema = found.ok_or_else(|| Failure::not_found("Schema"))?;
+    Ok(answer::json(StatusCode::OK, &schema_json(schema, &state.base)))
+}
+
+pub(super) async fn resource_types(
+    State(state): State<ScimState>,
+    _: Caller,
+    params: Params,
+) -> Result<Response, Failure> {
+    all(&params, KINDS.iter().map(|kind| resource_type_json(*kind, &state.base)).collect())
+}
+
+pub(super) async fn resource_type(
+    State(state): State<ScimState>,
+    _: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let found = KINDS.iter().find(|kind| kind.as_str().eq_ignore_ascii_case(&id));
+    let kind = found.ok_or_else(|| Failure::not_found("ResourceType"))?;
+    Ok(answer::json(StatusCode::OK, &resource_type_json(*kind, &state.base)))
+}
+
+/// RFC 7644 §4: all at once, and a filter is forbidden, since a client that sends one would take the answer for filtered.
+fn all(params: &Params, resources: Vec<Value>) -> Result<Response, Failure> {
+    if params.filter.is_some() {
+        return Err(Failure::status(StatusCode::FORBIDDEN, "this endpoint takes no filter"));
+    }
+    Ok(answer::list(resources.len(), 1, resources))
+}

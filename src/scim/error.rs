@@ -1,0 +1,108 @@
+//! Errors as RFC 7644 §3.12 wants them, for everything below `/scim/v2`.
+
+use std::borrow::Cow;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value};
+
+use super::answer;
+use crate::{
+    identity::{ScimError, ScimType},
+    store::StoreError,
+};
+
+const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(super) struct Failure {
+    error: ScimError,
+    challenge: Option<&'static str>,
+}
+
+/// The sentence of an error, for the log: left in the response's extensions.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal(pub(super) Cow<'static, str>);
+
+impl Failure {
+    /// Of any status.
+    pub(super) fn status(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        ScimError { status: status.as_u16(), scim_type: None, detail: detail.into() }.into()
+    }
+
+    /// 401. One sentence for missing, unknown, expired and revoked: the difference would help only someone who guesses.
+    pub(super) fn unauthenticated(presented: bool) -> Self {
+        let challenge = if presented {
+            "Bearer realm=\"scim-tekton\", error=\"invalid_token\""
+        } else {
+            "Bearer realm=\"scim-tekton\""
+        };
+        let detail = "expected the header Authorization: Bearer with a live token of this server".into();
+        Self { error: ScimError { status: 401, scim_type: None, detail }, challenge: Some(challenge) }
+    }
+
+    /// 404 for an id that is unknown, another IdP's, or none: all the same to a caller.
+    pub(super) fn not_found(kind: &str) -> Self {
+        Self::status(StatusCode::NOT_FOUND, format!("no such {kind}"))
+    }
+}
+
+impl From<ScimError> for Failure {
+    fn from(error: ScimError) -> Self {
+        Self { error, challenge: None }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Edit(error) => error.into(),
+            StoreError::Uniqueness { .. } => {
+                ScimError { status: 409, scim_type: Some(ScimType::Uniqueness), detail: error.to_string().into() }
+                    .into()
+            }
+            StoreError::NotFound(_) => Self::status(StatusCode::NOT_FOUND, "no such resource"),
+            StoreError::UnknownMember(_) => ScimError::bad(ScimType::InvalidValue, error.to_string()).into(),
+            StoreError::Limit(detail) => ScimError::bad(ScimType::TooMany, detail).into(),
+            StoreError::Failed(cause) => {
+                tracing::error!(cause, "the store failed under a SCIM request");
+                Self::status(StatusCode::INTERNAL_SERVER_ERROR, "the store failed; try again")
+            }
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut json = Map::new();
+        json.insert("schemas".into(), [ERROR].as_slice().into());
+        json.insert("status".into(), status.as_u16().to_string().into());
+        if let Some(scim_type) = self.error.scim_type {
+            json.insert("scimType".into(), scim_type.as_str().into());
+        }
+        json.insert("detail".into(), self.error.detail.as_ref().into());
+        let mut response = answer::json(status, &Value::Object(json));
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response.extensions_mut().insert(Refusal(self.error.detail));
+        response
+    }
+}
+
+/// Any path below `/scim/v2` that is no endpoint.
+pub(super) async fn no_endpoint() -> Failure {
+    Failure::status(StatusCode::NOT_FOUND, "no such endpoint: expected Users, Groups or a discovery endpoint")
+}
+
+/// A method that an endpoint doesn't have.
+pub(super) async fn method_not_allowed() -> Failure {
+    Failure::status(StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not have this method; see the header Allow")
+}
+
+/// What RFC 7644 has and we don't.
+pub(super) async fn not_implemented() -> Failure {
+    Failure::status(StatusCode::NOT_IMPLEMENTED, "this server does not have this endpoint; see ServiceProviderConfig")
+}

@@ -1,0 +1,92 @@
+//! What a request may ask of an answer: query parameters (RFC 7644 §3.4.2, §3.9), and the same as a `SearchRequest` body
+//! (§3.4.3).
+
+use axum::extract::{FromRequestParts, Query};
+use http::request::Parts;
+use serde_json::Value;
+
+use super::{ScimState, error::Failure};
+use crate::identity::{Projection, ResourceKind, ScimError, ScimType};
+
+/// Largest page.
+pub(super) const MAX_COUNT: usize = 1_000;
+const DEFAULT_COUNT: usize = 100;
+
+/// The parameters. Sorting is not supported and so ignored (RFC 7644 §3.4.2.3).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Params {
+    pub(super) filter: Option<String>,
+    attributes: Option<String>,
+    excluded: Option<String>,
+    start_index: Option<i64>,
+    count: Option<i64>,
+}
+
+impl FromRequestParts<ScimState> for Params {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ScimState) -> Result<Self, Failure> {
+        let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri) else {
+            return Err(ScimError::bad(ScimType::InvalidValue, "expected a query of name=value pairs").into());
+        };
+        let mut params = Self::default();
+        for (name, value) in pairs {
+            params.set(&name, value)?;
+        }
+        Ok(params)
+    }
+}
+
+impl Params {
+    /// Reads a `SearchRequest`.
+    pub(super) fn from_search(body: Value) -> Result<Self, Failure> {
+        let Value::Object(body) = body else {
+            return Err(ScimError::bad(ScimType::InvalidSyntax, "expected a SearchRequest object").into());
+        };
+        let mut params = Self::default();
+        for (name, value) in body {
+            let text = match value {
+                Value::String(text) => text,
+                Value::Number(number) => number.to_string(),
+                Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+                _ => continue,
+            };
+            params.set(&name, text)?;
+        }
+        Ok(params)
+    }
+
+    /// Which part of a resource is shown.
+    pub(super) fn projection(&self, kind: ResourceKind) -> Projection {
+        Projection::read(self.attributes.as_deref(), self.excluded.as_deref(), kind)
+    }
+
+    /// From which one on; less than one counts as one (RFC 7644 §3.4.2.4).
+    pub(super) fn start_index(&self) -> usize {
+        self.start_index.map_or(1, |start| usize::try_from(start.max(1)).unwrap_or(usize::MAX))
+    }
+
+    /// How many at most; a negative number counts as none.
+    pub(super) fn count(&self) -> usize {
+        self.count.map_or(DEFAULT_COUNT, |count| usize::try_from(count.max(0)).unwrap_or(usize::MAX).min(MAX_COUNT))
+    }
+
+    fn set(&mut self, name: &str, value: String) -> Result<(), Failure> {
+        match name.to_ascii_lowercase().as_str() {
+            "filter" if !value.trim().is_empty() => self.filter = Some(value),
+            "attributes" => self.attributes = Some(value),
+            "excludedattributes" => self.excluded = Some(value),
+            "startindex" => self.start_index = Some(number(name, &value)?),
+            "count" => self.count = Some(number(name, &value)?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn number(name: &str, value: &str) -> Result<i64, ScimError> {
+    value
+        .trim()
+        .parse()
+        .map_err(|_| ScimError::bad(ScimType::InvalidValue, format!("expected {name} to be an integer")))
+}

@@ -1,0 +1,62 @@
+//! PATCH (RFC 7644 §3.5.2).
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use http::{HeaderMap, HeaderName, StatusCode};
+
+use super::{
+    PatchAnswer, ScimState, answer, auth::Caller, body::Json, error::Failure, params::Params, precondition::IfMatch,
+    read::parse, write::settle,
+};
+use crate::identity::{Resource, ResourceKind, patch as language};
+
+pub(super) async fn patch(
+    kind: ResourceKind,
+    State(state): State<ScimState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    params: Params,
+    headers: HeaderMap,
+    Json(body): Json,
+) -> Result<Response, Failure> {
+    let id = parse(kind, &id)?;
+    let mode = caller.mode;
+    let operations = language::read(body, kind, mode)?;
+    let condition = IfMatch::read(&headers);
+    let edit = Box::new(move |current: &Resource| {
+        condition.check(current)?;
+        language::apply(operations, current, mode)
+    });
+    let idp = caller.idp.clone();
+    let patched = settle(&state, |store| async move { store.edit(&idp, kind, id, edit).await }).await?;
+    let projection = params.projection(kind);
+    let preferred = preference(&headers);
+    let body = preferred.unwrap_or_else(|| match state.settings.of(&caller.idp).patch_answer {
+        PatchAnswer::Auto => kind == ResourceKind::User || projection.is_explicit(),
+        PatchAnswer::Resource => true,
+        PatchAnswer::NoContent => false,
+    });
+    let mut response = if body {
+        answer::resource(&state, StatusCode::OK, &patched.resource, &projection).await?
+    } else {
+        answer::no_content(&patched.resource)
+    };
+    if preferred.is_some() {
+        let applied = if body { "return=representation" } else { "return=minimal" };
+        answer::set(&mut response, HeaderName::from_static("preference-applied"), applied);
+    }
+    Ok(response)
+}
+
+/// Whether the caller prefers a body (RFC 7240 §4.2); `None` if it doesn't say.
+fn preference(headers: &HeaderMap) -> Option<bool> {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split(',')).map(|one| one.trim().to_ascii_lowercase());
+    preferences.find_map(|one| match one.as_str() {
+        "return=minimal" => Some(false),
+        "return=representation" => Some(true),
+        _ => None,
+    })
+}

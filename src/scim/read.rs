@@ -1,0 +1,32 @@
+//! GET of one resource (RFC 7644 §3.4.1).
+
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, header};
+
+use super::{ScimState, answer, auth::Caller, error::Failure, params::Params, precondition};
+use crate::identity::{ResourceId, ResourceKind};
+
+pub(super) async fn read(
+    kind: ResourceKind,
+    State(state): State<ScimState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    params: Params,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let resource = state.store.get(&caller.idp, kind, parse(kind, &id)?).await?;
+    if precondition::none_match(&headers, &resource) {
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        answer::set(&mut response, header::ETAG, &resource.etag());
+        return Ok(response);
+    }
+    answer::resource(&state, StatusCode::OK, &resource, &params.projection(kind)).await
+}
+
+/// What is no id of ours is no resource of ours.
+pub(super) fn parse(kind: ResourceKind, id: &str) -> Result<ResourceId, Failure> {
+    id.parse().map_err(|_| Failure::not_found(kind.as_str()))
+}

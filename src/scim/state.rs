@@ -1,0 +1,85 @@
+//! What the SCIM endpoints work with.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio_util::task::TaskTracker;
+
+use super::TokenTable;
+use crate::{
+    clock::Clock,
+    identity::{IdpName, Mode},
+    revocation::Enforce,
+    store::Store,
+};
+
+/// What a PATCH is answered with when it doesn't say what it prefers (RFC 7240): IdPs disagree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PatchAnswer {
+    /// 204 for groups (Entra asks for it, and a large group's members stay unread), unless the request names attributes;
+    /// 200 with the resource for users.
+    #[default]
+    Auto,
+    /// 200 with the resource.
+    Resource,
+    /// 204.
+    NoContent,
+}
+
+/// How an IdP is served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IdpSettings {
+    /// How strictly it is read.
+    pub mode: Mode,
+    /// What its PATCHes are answered with.
+    pub patch_answer: PatchAnswer,
+}
+
+/// How all IdPs are served.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Those that are not named.
+    pub default: IdpSettings,
+    /// Those that are.
+    pub idps: BTreeMap<IdpName, IdpSettings>,
+}
+
+impl Settings {
+    /// Of one IdP.
+    pub fn of(&self, idp: &IdpName) -> IdpSettings {
+        self.idps.get(idp).copied().unwrap_or(self.default)
+    }
+}
+
+/// What the SCIM endpoints work with. Cheap to clone.
+#[derive(Clone)]
+pub struct ScimState {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Clock,
+    pub(super) enforce: Arc<dyn Enforce>,
+    pub(super) tokens: Arc<TokenTable>,
+    pub(super) settings: Arc<Settings>,
+    /// Address of `/scim/v2`, as callers reach it.
+    pub(super) base: Arc<str>,
+    pub(super) writes: TaskTracker,
+}
+
+impl ScimState {
+    /// `external_url` is where callers reach the listener, as `https://scim.example.com`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        enforce: Arc<dyn Enforce>,
+        tokens: Arc<TokenTable>,
+        external_url: &str,
+        settings: Settings,
+    ) -> Self {
+        let base = format!("{}/scim/v2", external_url.trim_end_matches('/')).into();
+        Self { store, clock, enforce, tokens, settings: Arc::new(settings), base, writes: TaskTracker::new() }
+    }
+
+    /// Writes under way. A server that stops closes the tracker and waits for it after the listener is closed: they
+    /// outlive their connections.
+    pub fn writes(&self) -> &TaskTracker {
+        &self.writes
+    }
+}

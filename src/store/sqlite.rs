@@ -1,0 +1,87 @@
+//! The store on SQLite: one file, one writer thread with group commit, readers beside it.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `open` | lock, modes, pragmas, migrations |
+//! | `writer`, `tx` | the thread, group commit; a command's view of it: audit chain, change feed |
+//! | `readers` | read-only connections |
+//! | `resources`, `members`, `query`, `load` | what SCIM writes and reads; what the Directory is built from |
+//! | `entitlement`, `revoke` | who is entitled; intents to revoke |
+//! | `tokens`, `decisions`, `redeem`, `runs`, `issue`, `grants`, `receipt`, `audit` | one concern each |
+//! | `api` | the interface, each method a call of one of these |
+//! | `rows` | our types as columns |
+
+mod api;
+mod audit;
+mod decisions;
+mod entitlement;
+mod grants;
+mod issue;
+mod load;
+mod members;
+mod open;
+mod query;
+mod readers;
+mod receipt;
+mod redeem;
+mod resources;
+mod revoke;
+mod rows;
+mod runs;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod tx;
+mod writer;
+
+use std::{fs::File, path::Path, sync::Arc};
+
+use self::{readers::Readers, tx::Tx, writer::Writer};
+use super::{OnCommit, StoreError};
+use crate::{clock::Clock, directory::Change};
+
+/// The store on SQLite.
+pub struct SqliteStore {
+    // Fields are dropped in this order: the lock goes last.
+    readers: Readers,
+    writer: Writer,
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the store at a path, or makes it there. Fails if another has it open.
+    pub fn open(path: impl AsRef<Path>, clock: Clock, on_commit: OnCommit) -> Result<Arc<Self>, StoreError> {
+        let opened = open::open(path.as_ref())?;
+        let writer = Writer::start(opened.writer, clock, on_commit)?;
+        Ok(Arc::new(Self { readers: Readers::new(opened.readers), writer, _lock: opened.lock }))
+    }
+
+    /// Finishes the writes that wait, and takes no more. Blocks for as long as they take.
+    pub fn close(&self) {
+        self.writer.close();
+    }
+
+    /// How many transactions were committed since it was opened.
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+
+    /// As `load_directory`, but in chunks, so that a large directory need not stand in memory twice.
+    pub async fn feed_directory(&self, take: impl FnMut(Vec<Change>) + Send + 'static) -> Result<i64, StoreError> {
+        self.read(|conn| load::feed(conn, take)).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.write(work).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.readers.read(work).await
+    }
+}

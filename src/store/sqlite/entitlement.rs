@@ -1,0 +1,155 @@
+//! Who is entitled: a user that exists, is active and is at least one subject of the policy, by themselves or through
+//! nested groups. Judged on the rows of the transaction itself, so that no Directory can be behind.
+
+use std::collections::{HashMap, HashSet, hash_map::Entry};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::rows::{Id, Kind};
+use crate::{
+    api::RevocationReason,
+    directory::SubjectRef,
+    identity::{IdpName, ResourceId, ResourceKind, fold},
+    store::StoreError,
+};
+
+/// A user as a judgement sees it.
+pub struct Person {
+    ordinal: i64,
+    /// Their IdP.
+    pub idp: IdpName,
+    /// `userName`, as sent.
+    pub user_name: String,
+    name_key: String,
+    active: bool,
+}
+
+/// A user, active or not.
+pub fn person(conn: &Connection, user: ResourceId) -> Result<Option<Person>, StoreError> {
+    let mut select = conn.prepare_cached(
+        "SELECT p.ordinal, i.name, p.attributes ->> 'userName', p.name_key, p.active
+         FROM resources p JOIN idps i ON i.id = p.idp WHERE p.id = ?1 AND p.kind = 'User'",
+    )?;
+    let person = select.query_row([Id::from(user)], |row| {
+        let idp: String = row.get(1)?;
+        Ok(Person {
+            ordinal: row.get(0)?,
+            idp: IdpName::from(idp.as_str()),
+            user_name: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+            name_key: row.get(3)?,
+            active: row.get(4)?,
+        })
+    });
+    Ok(person.optional()?)
+}
+
+/// Whether a user exists and is active: `Err` inside says why not.
+pub fn active(conn: &Connection, user: ResourceId) -> Result<Result<Person, RevocationReason>, StoreError> {
+    Ok(match person(conn, user)? {
+        None => Err(RevocationReason::UserDeleted),
+        Some(person) if !person.active => Err(RevocationReason::UserDeactivated),
+        Some(person) => Ok(person),
+    })
+}
+
+/// A person, and the groups above them once a subject asks for those; or why they are gone.
+type Known = Result<(Person, Option<HashSet<i64>>), RevocationReason>;
+
+/// Judges many runs, and looks each person up once.
+pub struct Judge<'a> {
+    conn: &'a Connection,
+    people: HashMap<ResourceId, Known>,
+}
+
+impl<'a> Judge<'a> {
+    /// Judges by the state that this connection sees.
+    pub fn new(conn: &'a Connection) -> Self {
+        Self { conn, people: HashMap::new() }
+    }
+
+    /// `None` if the user is entitled to what these subjects are; else what is lost, and why.
+    pub fn loss(&mut self, user: ResourceId, subjects: &[SubjectRef]) -> Result<Option<RevocationReason>, StoreError> {
+        let conn = self.conn;
+        let known = match self.people.entry(user) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(active(conn, user)?.map(|person| (person, None))),
+        };
+        let (person, groups) = match known {
+            Ok((person, groups)) => (person, groups),
+            Err(reason) => return Ok(Some(*reason)),
+        };
+        for subject in subjects {
+            let group = match subject {
+                SubjectRef::UserId(id) if *id == user => return Ok(None),
+                SubjectRef::UserName(idp, name) if *idp == person.idp && fold(name) == person.name_key => {
+                    return Ok(None);
+                }
+                SubjectRef::UserId(_) | SubjectRef::UserName(..) => continue,
+                SubjectRef::GroupId(id) => group_by_id(conn, *id)?,
+                SubjectRef::GroupName(idp, name) => group_by_name(conn, idp, name)?,
+            };
+            let Some(group) = group else { continue };
+            let above = match groups {
+                Some(above) => above,
+                None => groups.insert(groups_above(conn, person.ordinal)?),
+            };
+            if above.contains(&group) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(RevocationReason::GroupLost))
+    }
+}
+
+fn group_by_id(conn: &Connection, id: ResourceId) -> Result<Option<i64>, StoreError> {
+    let mut select = conn.prepare_cached("SELECT ordinal FROM resources WHERE id = ?1 AND kind = ?2")?;
+    Ok(select.query_row(params![Id::from(id), Kind(ResourceKind::Group)], |row| row.get(0)).optional()?)
+}
+
+fn group_by_name(conn: &Connection, idp: &IdpName, name: &str) -> Result<Option<i64>, StoreError> {
+    let mut select = conn.prepare_cached(
+        "SELECT ordinal FROM resources WHERE idp = (SELECT id FROM idps WHERE name = ?1) AND kind = 'Group'
+         AND name_key = ?2",
+    )?;
+    Ok(select.query_row(params![idp.as_str(), fold(name)], |row| row.get(0)).optional()?)
+}
+
+/// All groups that hold a member, directly or through others. UNION, not UNION ALL: cycles end.
+fn groups_above(conn: &Connection, member: i64) -> Result<HashSet<i64>, StoreError> {
+    let mut select = conn.prepare_cached(
+        "WITH RECURSIVE above (id) AS (
+             SELECT group_id FROM members WHERE member_id = ?1
+             UNION
+             SELECT m.group_id FROM above JOIN members m ON m.member_id = above.id
+         ) SELECT id FROM above",
+    )?;
+    let groups = select.query_map([member], |row| row.get(0))?;
+    Ok(groups.collect::<Result<_, _>>()?)
+}
+
+/// Users with live runs that are in these groups or in groups below them. It starts from the live runs and the nested
+/// groups, so its cost doesn't grow with the groups' members.
+pub fn live_users_below(conn: &Connection, groups: &[i64]) -> Result<Vec<ResourceId>, StoreError> {
+    let mut users = HashSet::new();
+    for group in groups {
+        let mut select = conn.prepare_cached(
+            "WITH RECURSIVE below (id) AS (
+                 VALUES (?1)
+                 UNION
+                 SELECT m.member_id FROM below JOIN members m ON m.group_id = below.id AND m.nested = 1
+             )
+             SELECT DISTINCT live.user_id
+             FROM (SELECT DISTINCT user_id FROM runs WHERE ended_at IS NULL) live
+             CROSS JOIN resources p ON p.id = live.user_id
+             CROSS JOIN members m ON m.member_id = p.ordinal
+             WHERE m.group_id IN (SELECT id FROM below)",
+        )?;
+        let found = select.query_map([group], |row| Ok(ResourceId(row.get::<_, Id>(0)?.0)))?;
+        for user in found {
+            users.insert(user?);
+        }
+    }
+    let mut users: Vec<_> = users.into_iter().collect();
+    users.sort_unstable();
+    Ok(users)
+}

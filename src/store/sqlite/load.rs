@@ -1,0 +1,45 @@
+//! All that the Directory needs, in the order in which it can be applied.
+
+use rusqlite::Connection;
+
+use super::{members, query, tx};
+use crate::{
+    directory::Change,
+    identity::{IdpName, ResourceKind},
+    store::StoreError,
+};
+
+/// Changes that are handed over at a time.
+const CHUNK: usize = 1000;
+
+/// Gives `take` the changes that build the Directory as this connection sees it, in chunks: a million resources need
+/// not stand in memory twice. Returns the feed's number.
+pub fn feed(conn: &Connection, mut take: impl FnMut(Vec<Change>)) -> Result<i64, StoreError> {
+    let seq = tx::feed_seq(conn)?;
+    let mut select = conn.prepare_cached("SELECT id, name FROM idps ORDER BY id")?;
+    let idps = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    let idps: Vec<(i64, String)> = idps.collect::<Result<_, _>>()?;
+    let mut chunk: Vec<_> = idps.iter().map(|(_, name)| Change::Idp(IdpName::from(name.as_str()))).collect();
+    let mut push = |change, chunk: &mut Vec<Change>| {
+        chunk.push(change);
+        if chunk.len() >= CHUNK {
+            take(std::mem::take(chunk));
+        }
+    };
+    for (idp, _) in &idps {
+        query::scan(conn, *idp, ResourceKind::User, |stored| {
+            push(Change::Put(Box::new(stored.resource)), &mut chunk);
+            Ok(())
+        })?;
+        query::scan(conn, *idp, ResourceKind::Group, |stored| {
+            let (group, added) = (stored.resource.id, members::ids(conn, stored.ordinal)?);
+            push(Change::Put(Box::new(stored.resource)), &mut chunk);
+            if !added.is_empty() {
+                push(Change::Members { group, added, removed: Vec::new() }, &mut chunk);
+            }
+            Ok(())
+        })?;
+    }
+    take(chunk);
+    Ok(seq)
+}

@@ -1,0 +1,185 @@
+//! Memberships. Deltas cost what they name, not what the group holds: a group of 100,000 is changed like one of 10.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{
+    rows::{Id, Kind},
+    tx::Tx,
+};
+use crate::{
+    identity::{MemberOp, ResourceId, ResourceKind},
+    store::{MemberRecord, StoreError},
+};
+
+/// A member, as a change speaks of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    pub ordinal: i64,
+    pub id: ResourceId,
+    pub kind: ResourceKind,
+}
+
+/// What a list of operations came to in the end.
+#[derive(Debug, Default)]
+pub struct Delta {
+    pub added: Vec<Member>,
+    pub removed: Vec<Member>,
+}
+
+impl Delta {
+    /// Whether all is as it was.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
+}
+
+struct Slot {
+    member: Member,
+    was: bool,
+    is: bool,
+}
+
+/// The members that the operations have touched so far, before and after.
+struct Plan<'a> {
+    conn: &'a Connection,
+    idp: i64,
+    group: i64,
+    slots: BTreeMap<i64, Slot>,
+    known: HashMap<ResourceId, i64>,
+}
+
+/// Applies operations to a group in their order, and says what changed.
+pub fn apply(tx: &Tx<'_>, idp: i64, group: i64, operations: &[MemberOp]) -> Result<Delta, StoreError> {
+    let mut plan = Plan { conn: tx, idp, group, slots: BTreeMap::new(), known: HashMap::new() };
+    for operation in operations {
+        match operation {
+            MemberOp::Add(ids) => plan.set(ids, true)?,
+            MemberOp::Remove(ids) => plan.set(ids, false)?,
+            MemberOp::Replace(ids) => {
+                plan.touch_all()?;
+                plan.slots.values_mut().for_each(|slot| slot.is = false);
+                plan.set(ids, true)?;
+            }
+        }
+    }
+    let mut delta = Delta::default();
+    for slot in plan.slots.into_values() {
+        match (slot.was, slot.is) {
+            (false, true) => delta.added.push(slot.member),
+            (true, false) => delta.removed.push(slot.member),
+            _ => {}
+        }
+    }
+    let mut remove = tx.prepare_cached("DELETE FROM members WHERE group_id = ?1 AND member_id = ?2")?;
+    for member in &delta.removed {
+        remove.execute([group, member.ordinal])?;
+    }
+    let mut add = tx.prepare_cached("INSERT INTO members (group_id, member_id, nested) VALUES (?1, ?2, ?3)")?;
+    for member in &delta.added {
+        add.execute(params![group, member.ordinal, member.kind == ResourceKind::Group])?;
+    }
+    Ok(delta)
+}
+
+impl Plan<'_> {
+    fn set(&mut self, ids: &[ResourceId], is: bool) -> Result<(), StoreError> {
+        for id in ids {
+            match self.ordinal(*id)? {
+                Some(ordinal) => {
+                    if let Some(slot) = self.slots.get_mut(&ordinal) {
+                        slot.is = is;
+                    }
+                }
+                None if is => return Err(StoreError::UnknownMember(id.to_string())),
+                // Nobody here: not a member either.
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A resource of this IdP, with its slot filled.
+    fn ordinal(&mut self, id: ResourceId) -> Result<Option<i64>, StoreError> {
+        if let Some(ordinal) = self.known.get(&id) {
+            return Ok(Some(*ordinal));
+        }
+        let found = self
+            .conn
+            .prepare_cached(
+                "SELECT p.ordinal, p.kind, EXISTS (SELECT 1 FROM members WHERE group_id = ?3 AND member_id = p.ordinal)
+                 FROM resources p WHERE p.id = ?1 AND p.idp = ?2",
+            )?
+            .query_row(params![Id::from(id), self.idp, self.group], |row| {
+                Ok((row.get(0)?, row.get::<_, Kind>(1)?.0, row.get(2)?))
+            })
+            .optional()?;
+        Ok(found.map(|(ordinal, kind, was)| {
+            self.fill(Member { ordinal, id, kind }, was);
+            ordinal
+        }))
+    }
+
+    fn touch_all(&mut self) -> Result<(), StoreError> {
+        let mut select = self.conn.prepare_cached(
+            "SELECT p.ordinal, p.id, p.kind FROM members m JOIN resources p ON p.ordinal = m.member_id
+             WHERE m.group_id = ?1",
+        )?;
+        let members = select.query_map([self.group], |row| {
+            let (ordinal, id) = (row.get(0)?, ResourceId(row.get::<_, Id>(1)?.0));
+            Ok(Member { ordinal, id, kind: row.get::<_, Kind>(2)?.0 })
+        })?;
+        for member in members {
+            self.fill(member?, true);
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, member: Member, was: bool) {
+        self.known.insert(member.id, member.ordinal);
+        self.slots.entry(member.ordinal).or_insert(Slot { member, was, is: was });
+    }
+}
+
+/// The direct members of a group.
+pub fn of_group(conn: &Connection, group: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
+    records(
+        conn,
+        group,
+        "SELECT p.id, p.kind, p.attributes ->> 'userName', p.attributes ->> 'displayName'
+         FROM resources g JOIN members m ON m.group_id = g.ordinal
+         JOIN resources p ON p.ordinal = m.member_id WHERE g.id = ?1 ORDER BY m.member_id",
+    )
+}
+
+/// The direct groups of a member.
+pub fn groups_of(conn: &Connection, member: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
+    records(
+        conn,
+        member,
+        "SELECT p.id, p.kind, p.attributes ->> 'userName', p.attributes ->> 'displayName'
+         FROM resources g JOIN members m ON m.member_id = g.ordinal
+         JOIN resources p ON p.ordinal = m.group_id WHERE g.id = ?1 ORDER BY m.group_id",
+    )
+}
+
+/// Ids of the direct members of a group, by its place.
+pub fn ids(conn: &Connection, group: i64) -> Result<Vec<ResourceId>, StoreError> {
+    let mut select = conn.prepare_cached(
+        "SELECT p.id FROM members m JOIN resources p ON p.ordinal = m.member_id WHERE m.group_id = ?1
+         ORDER BY m.member_id",
+    )?;
+    let ids = select.query_map([group], |row| Ok(ResourceId(row.get::<_, Id>(0)?.0)))?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
+fn records(conn: &Connection, of: ResourceId, sql: &str) -> Result<Vec<MemberRecord>, StoreError> {
+    let mut select = conn.prepare_cached(sql)?;
+    let records = select.query_map([Id::from(of)], |row| {
+        let kind = row.get::<_, Kind>(1)?.0;
+        let name: Option<String> = row.get(if kind == ResourceKind::User { 2 } else { 3 })?;
+        Ok(MemberRecord { id: ResourceId(row.get::<_, Id>(0)?.0), kind, name: name.unwrap_or_default() })
+    })?;
+    Ok(records.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,132 @@
+//! Opening the file: one opener, private, durable also as a name in its directory, at the schema that we know.
+
+use std::{
+    ffi::OsString,
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::store::StoreError;
+
+/// `application_id` in the file's header: "SCTK".
+const APPLICATION: i32 = 0x5343_544B;
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_initial.sql")];
+const READERS: usize = 4;
+
+/// What an open store consists of.
+pub struct Opened {
+    pub writer: Connection,
+    pub readers: Vec<Connection>,
+    /// Held as long as the store is open.
+    pub lock: File,
+}
+
+/// Opens or makes the store at a path.
+pub fn open(path: &Path) -> Result<Opened, StoreError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    make_directory(directory)?;
+    let lock = lock(path)?;
+    private_file(path).map_err(|error| io_error(path, &error))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut writer = Connection::open_with_flags(path, flags)?;
+    prepare(&writer)?;
+    // First of all: another program's file must stay as it is.
+    migrate(&mut writer, path)?;
+    writer.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL: each commit is on the disk when it returns, not only safe against our own crash.
+    writer.pragma_update(None, "synchronous", "FULL")?;
+    writer.pragma_update(None, "foreign_keys", true)?;
+    writer.pragma_update(None, "cache_size", -32_768)?;
+    writer.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    writer.pragma_update(None, "journal_size_limit", 67_108_864)?;
+    // A new file is durable only when its name is: SQLite syncs the file, the directory is ours to sync.
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| io_error(directory, &error))?;
+    let readers = (0..READERS)
+        .map(|_| {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let reader = Connection::open_with_flags(path, flags)?;
+            prepare(&reader)?;
+            Ok(reader)
+        })
+        .collect::<Result<_, StoreError>>()?;
+    Ok(Opened { writer, readers, lock })
+}
+
+fn prepare(conn: &Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(Duration::from_secs(5))?;
+    conn.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}
+
+fn make_directory(directory: &Path) -> Result<(), StoreError> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|error| io_error(directory, &error))?;
+    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent).and_then(|parent| parent.sync_all()).map_err(|error| io_error(parent, &error))
+}
+
+/// A lock on a file beside the store: SQLite's own locks would let a second process in between our transactions, and
+/// its Directory would go stale.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name: OsString = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&name);
+    let file = file.map_err(|error| io_error(&name, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let path = path.display();
+            Err(StoreError::Failed(format!("another scim-tekton has this store open: {path}; a store has one server")))
+        }
+        Err(TryLockError::Error(error)) => Err(io_error(&name, &error)),
+    }
+}
+
+/// SQLite gives the WAL and its index the mode of the file.
+fn private_file(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    }
+    Ok(())
+}
+
+fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let path = path.display();
+    if application != APPLICATION && tables > 0 {
+        return Err(StoreError::Failed(format!("{path} is a database of another program, not a store of scim-tekton")));
+    }
+    let known = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
+    if version > known {
+        return Err(StoreError::Failed(format!(
+            "{path} was written by a newer scim-tekton (schema {version}; this one knows up to {known})"
+        )));
+    }
+    for (migration, to) in MIGRATIONS.iter().zip(1..).skip(usize::try_from(version).unwrap_or(0)) {
+        let step = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        step.execute_batch(migration)?;
+        step.pragma_update(None, "application_id", APPLICATION)?;
+        step.pragma_update(None, "user_version", to)?;
+        step.commit()?;
+    }
+    Ok(())
+}
+
+fn io_error(path: &Path, error: &io::Error) -> StoreError {
+    StoreError::Failed(format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,131 @@
+//! Lists, tokens, and what the Directory is loaded from.
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    identity::{AttrPath, CompareOp, Filter, Resource},
+    store::{ListQuery, Page},
+};
+
+fn compare(name: &str, op: CompareOp, value: &str) -> Filter {
+    Filter::Compare(AttrPath { schema: None, name: name.into(), sub: None }, op, json!(value))
+}
+
+async fn list(world: &World, kind: ResourceKind, filter: Option<Filter>, start_index: usize, count: usize) -> Page {
+    world.store.list(&ListQuery { idp: okta(), kind, filter, start_index, count }).await.unwrap()
+}
+
+fn names(page: &Page) -> Vec<&str> {
+    page.resources.iter().map(Resource::name).collect()
+}
+
+#[tokio::test]
+async fn a_list_is_in_the_order_of_creation_and_pages_cover_it() {
+    let world = World::new().await;
+    for name in ["zoe", "alice", "mia", "bob"] {
+        world.user(name).await;
+    }
+    world.group("deployers", &[]).await;
+    let page = list(&world, ResourceKind::User, None, 1, 2).await;
+    assert_eq!((page.total, names(&page)), (4, vec!["zoe", "alice"]));
+    let page = list(&world, ResourceKind::User, None, 3, 10).await;
+    assert_eq!((page.total, names(&page)), (4, vec!["mia", "bob"]));
+    let page = list(&world, ResourceKind::User, None, 1, 0).await;
+    assert_eq!((page.total, names(&page)), (4, vec![]));
+    let zoe = list(&world, ResourceKind::User, None, 1, 1).await.resources[0].id;
+    world.store.delete(&okta(), ResourceKind::User, zoe).await.unwrap();
+    assert_eq!(list(&world, ResourceKind::User, None, 9, 9).await, Page { total: 3, resources: vec![] });
+    assert_eq!(list(&world, ResourceKind::Group, None, 1, 9).await.total, 1);
+}
+
+#[tokio::test]
+async fn an_indexed_filter_finds_the_one() {
+    let world = World::new().await;
+    let edit = Edit { external_id: Some("00u1".into()), ..user("Alice") };
+    let alice = world.store.create(&okta(), ResourceKind::User, edit).await.unwrap().resource;
+    world.user("bob").await;
+    let deployers = world.group("Deployers", &[alice.id]).await;
+    for filter in [
+        compare("userName", CompareOp::Eq, "aLiCe"),
+        compare("externalId", CompareOp::Eq, "00u1"),
+        compare("id", CompareOp::Eq, &alice.id.to_string()),
+    ] {
+        let page = list(&world, ResourceKind::User, Some(filter), 1, 10).await;
+        assert_eq!(page, Page { total: 1, resources: vec![alice.clone()] });
+    }
+    let page = list(&world, ResourceKind::Group, Some(compare("displayName", CompareOp::Eq, "deployers")), 1, 10).await;
+    assert_eq!((page.total, page.resources[0].id), (1, deployers));
+    for (name, value) in [("userName", "nobody"), ("id", "not a uuid"), ("externalId", "00U1")] {
+        let page = list(&world, ResourceKind::User, Some(compare(name, CompareOp::Eq, value)), 1, 10).await;
+        assert_eq!(page, Page::default(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn another_filter_reads_all_and_pages_what_matches() {
+    let world = World::new().await;
+    let fill = |tx: &mut super::super::Tx<'_>| {
+        for n in 0..1200 {
+            super::super::resources::create(tx, &okta(), ResourceKind::User, user(&format!("u{n}")))?;
+        }
+        Ok(())
+    };
+    world.store.write(fill).await.unwrap();
+    let filter = compare("userName", CompareOp::Sw, "u11");
+    let page = list(&world, ResourceKind::User, Some(filter.clone()), 100, 5).await;
+    assert_eq!((page.total, names(&page)), (111, vec!["u1188", "u1189", "u1190", "u1191", "u1192"]));
+    let filter = Filter::And(Box::new(filter), Box::new(compare("userName", CompareOp::Eq, "u11")));
+    assert_eq!(list(&world, ResourceKind::User, Some(filter), 1, 5).await.total, 1);
+}
+
+#[tokio::test]
+async fn a_filter_on_members_sees_them() {
+    let world = World::new().await;
+    let [alice, bob] = [world.user("alice").await, world.user("bob").await];
+    world.group("empty", &[]).await;
+    world.group("both", &[alice, bob]).await;
+    world.group("one", &[bob]).await;
+    let path = AttrPath { schema: None, name: "members".into(), sub: Some("value".into()) };
+    let filter = Filter::Compare(path, CompareOp::Eq, json!(bob.to_string()));
+    let page = list(&world, ResourceKind::Group, Some(filter), 1, 10).await;
+    assert_eq!((page.total, names(&page)), (2, vec!["both", "one"]));
+}
+
+#[tokio::test]
+async fn an_idp_has_at_most_two_live_tokens() {
+    let world = World::new().await;
+    let directory = || world.directory.lock().unwrap().idps().iter().cloned().collect::<Vec<_>>();
+    assert_eq!(directory(), [okta()]);
+    let soon = world.now() + Duration::minutes(1);
+    let second = world.store.create_token(&okta(), SecretHash::of("2"), Some(soon)).await.unwrap();
+    assert_eq!(second.id, "okta-2");
+    let error = world.store.create_token(&okta(), SecretHash::of("3"), None).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Limit(_)) && error.to_string().contains("revoke one"), "{error}");
+    world.pass(Duration::minutes(1));
+    let third = world.store.create_token(&okta(), SecretHash::of("3"), None).await.unwrap();
+    world.store.create_token(&okta(), SecretHash::of("4"), None).await.unwrap_err();
+    let revoked = world.store.revoke_token(&third.id).await.unwrap();
+    assert_eq!(revoked.revoked_at, Some(world.now()));
+    world.pass(Duration::minutes(1));
+    assert_eq!(world.store.revoke_token(&third.id).await.unwrap(), revoked, "once revoked, it stays so");
+    world.store.create_token(&okta(), SecretHash::of("4"), None).await.unwrap();
+    assert!(matches!(world.store.revoke_token("okta-9").await, Err(StoreError::NotFound(_))));
+    let tokens = world.store.tokens().await.unwrap();
+    assert_eq!(
+        tokens.iter().map(|token| token.id.as_str()).collect::<Vec<_>>(),
+        ["okta-1", "okta-2", "okta-3", "okta-4"]
+    );
+    assert_eq!(tokens[2], TokenRecordWith { hash: "3" }.of(&revoked));
+    assert!(!serde_json::to_string(&tokens).unwrap().contains("hash"));
+}
+
+struct TokenRecordWith {
+    hash: &'static str,
+}
+
+impl TokenRecordWith {
+    fn of(self, record: &crate::store::TokenRecord) -> crate::store::TokenRecord {
+        crate::store::TokenRecord { hash: Some(SecretHash::of(self.hash)), ..record.clone() }
+    }
+}
