@@ -1,5 +1,5 @@
 //! From what a client sent to what we keep: canonical names, values of their attribute's type. Compat mode forgives what
-//! real IdPs get wrong in ways that have one meaning only; what could mean two things is an error in both modes.
+//! real identity providers get wrong in ways that have one meaning only; what could mean two things is an error in both modes.
 
 use serde_json::{Map, Value};
 

@@ -23,7 +23,7 @@ pub(super) fn json(status: StatusCode, value: &Value) -> Response {
 }
 
 /// A `ListResponse` (RFC 7644 §3.4.2).
-pub(super) fn list(total: usize, start_index: usize, resources: Vec<Value>) -> Response {
+pub(super) fn list(total: usize, start_index: usize, resources: &[Value]) -> Response {
     let list = json!({
         "schemas": [LIST],
         "totalResults": total,

@@ -1,7 +1,7 @@
 //! What this server can do (RFC 7643 §5–§7, RFC 7644 §4).
 //!
 //! `ServiceProviderConfig` is open, so that a client can learn how to authenticate (RFC 7643 §5 asks for that); but a token
-//! that is sent must be good, since IdPs test a connection by it. The other two are for whoever may provision.
+//! that is sent must be good, since an IdP tests a connection by it. The other two are for whoever may provision.
 
 use axum::{
     extract::{Path, State},
@@ -55,7 +55,8 @@ pub(super) async fn service_provider_config(
 }
 
 pub(super) async fn schemas(State(state): State<ScimState>, _: Caller, params: Params) -> Result<Response, Failure> {
-    all(&params, SCHEMAS.iter().map(|schema| schema_json(schema, &state.base)).collect())
+    let schemas: Vec<_> = SCHEMAS.iter().map(|schema| schema_json(schema, &state.base)).collect();
+    all(&params, &schemas)
 }
 
 pub(super) async fn schema(
@@ -73,7 +74,8 @@ pub(super) async fn resource_types(
     _: Caller,
     params: Params,
 ) -> Result<Response, Failure> {
-    all(&params, KINDS.iter().map(|kind| resource_type_json(*kind, &state.base)).collect())
+    let types: Vec<_> = KINDS.iter().map(|kind| resource_type_json(*kind, &state.base)).collect();
+    all(&params, &types)
 }
 
 pub(super) async fn resource_type(
@@ -87,7 +89,7 @@ pub(super) async fn resource_type(
 }
 
 /// RFC 7644 §4: all at once, and a filter is forbidden, since a client that sends one would take the answer for filtered.
-fn all(params: &Params, resources: Vec<Value>) -> Result<Response, Failure> {
+fn all(params: &Params, resources: &[Value]) -> Result<Response, Failure> {
     if params.filter.is_some() {
         return Err(Failure::status(StatusCode::FORBIDDEN, "this endpoint takes no filter"));
     }

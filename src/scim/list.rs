@@ -26,7 +26,7 @@ pub(super) async fn list(
     for resource in &page.resources {
         resources.push(answer::value(&state, resource, &projection).await?);
     }
-    Ok(answer::list(page.total, start_index, resources))
+    Ok(answer::list(page.total, start_index, &resources))
 }
 
 pub(super) async fn search(

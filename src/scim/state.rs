@@ -12,7 +12,7 @@ use crate::{
     store::Store,
 };
 
-/// What a PATCH is answered with when it doesn't say what it prefers (RFC 7240): IdPs disagree.
+/// What a PATCH is answered with when it doesn't say what it prefers (RFC 7240): every IdP wants another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PatchAnswer {
     /// 204 for groups (Entra asks for it, and a large group's members stay unread), unless the request names attributes;
@@ -30,11 +30,11 @@ pub enum PatchAnswer {
 pub struct IdpSettings {
     /// How strictly it is read.
     pub mode: Mode,
-    /// What its PATCHes are answered with.
+    /// What its PATCH requests are answered with.
     pub patch_answer: PatchAnswer,
 }
 
-/// How all IdPs are served.
+/// How each IdP is served.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Those that are not named.

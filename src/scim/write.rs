@@ -35,7 +35,7 @@ where
                 grants = provisioned.revocations.grants.len(),
                 runs = provisioned.revocations.runs.len(),
                 stored_us = stored.as_micros(),
-                enforced_us = (start.elapsed() - stored).as_micros(),
+                enforced_us = start.elapsed().saturating_sub(stored).as_micros(),
                 "provisioned"
             );
             Ok(provisioned)

@@ -5,7 +5,7 @@
 //! | `open` | lock, modes, pragmas, migrations |
 //! | `writer`, `tx` | the thread, group commit; a command's view of it: audit chain, change feed |
 //! | `readers` | read-only connections |
-//! | `resources`, `members`, `query`, `load` | what SCIM writes and reads; what the Directory is built from |
+//! | `resources`, `tell`, `members`, `query`, `load` | what SCIM writes and reads; what the Directory is built from |
 //! | `entitlement`, `revoke` | who is entitled; intents to revoke |
 //! | `tokens`, `decisions`, `redeem`, `runs`, `issue`, `grants`, `receipt`, `audit` | one concern each |
 //! | `api` | the interface, each method a call of one of these |
@@ -28,6 +28,7 @@ mod resources;
 mod revoke;
 mod rows;
 mod runs;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod tokens;

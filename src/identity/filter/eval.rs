@@ -141,7 +141,7 @@ fn visit(value: &Value, sub: Option<&str>, test: &mut dyn FnMut(Scalar<'_>) -> b
         (Value::Array(elements), _) => elements.iter().any(|element| visit(element, sub, test)),
         (Value::Object(object), Some(sub)) => object.get(sub).is_some_and(|value| visit(value, None, test)),
         (Value::Object(object), None) => !object.is_empty() && test(Scalar::Complex),
-        (Value::String(text), None) => test(Scalar::Text(text)),
+        (Value::String(string), None) => test(Scalar::Text(string)),
         (Value::Bool(value), None) => test(Scalar::Bool(*value)),
         _ => false,
     }

@@ -2,6 +2,7 @@
 
 mod eval;
 mod parse;
+mod typed;
 
 use serde_json::Value;
 
@@ -79,6 +80,15 @@ impl Filter {
                 Some((attribute, value))
             }
             _ => None,
+        }
+    }
+
+    /// How many comparisons it holds.
+    pub(super) fn terms(&self) -> usize {
+        match self {
+            Self::And(left, right) | Self::Or(left, right) => left.terms() + right.terms(),
+            Self::Not(inner) | Self::Element(_, inner) => inner.terms(),
+            Self::Present(_) | Self::Compare(..) => 1,
         }
     }
 

@@ -4,11 +4,14 @@
 
 use serde_json::Value;
 
-use super::{AttrPath, CompareOp, Filter};
+use super::{
+    AttrPath, CompareOp, Filter,
+    typed::{filterable, operator, typed},
+};
 use crate::identity::{
     Mode, ResourceKind, ScimError, ScimType,
     path::{Head, quoted},
-    schema::{self, Attribute, Type},
+    schema::{self, Attribute},
 };
 
 /// Where an attribute name is looked up.
@@ -256,53 +259,6 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn operator(word: &str) -> Option<CompareOp> {
-    Some(match word.to_ascii_lowercase().as_str() {
-        "eq" => CompareOp::Eq,
-        "ne" => CompareOp::Ne,
-        "co" => CompareOp::Co,
-        "sw" => CompareOp::Sw,
-        "ew" => CompareOp::Ew,
-        "gt" => CompareOp::Gt,
-        "ge" => CompareOp::Ge,
-        "lt" => CompareOp::Lt,
-        "le" => CompareOp::Le,
-        _ => return None,
-    })
-}
-
-/// What we hold with a resource can be filtered by; a user's groups and a member's name are elsewhere (filter Groups by
-/// `members.value` instead), and a location depends on who asks.
-fn filterable(attribute: &Attribute, sub: Option<&Attribute>) -> bool {
-    match (attribute.name, sub.map(|sub| sub.name)) {
-        ("groups", _) | ("meta", Some("location")) => false,
-        ("members", Some(sub)) => sub == "value",
-        _ => true,
-    }
-}
-
-/// A value as its attribute's type wants it; else what was expected.
-fn typed(attribute: &Attribute, op: CompareOp, value: Value, mode: Mode) -> Result<Value, &'static str> {
-    let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
-    let order = matches!(op, CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le);
-    match (attribute.ty, value) {
-        (Type::Boolean, _) if !equality => Err("a boolean to be compared by eq or ne"),
-        (Type::Boolean, Value::Bool(value)) => Ok(value.into()),
-        (Type::Boolean, Value::String(text)) if mode.lenient() && text.eq_ignore_ascii_case("true") => Ok(true.into()),
-        (Type::Boolean, Value::String(text)) if mode.lenient() && text.eq_ignore_ascii_case("false") => {
-            Ok(false.into())
-        }
-        (Type::Boolean, _) => Err("true or false"),
-        (Type::Binary, _) if order => Err("a binary value not to be compared by order"),
-        (Type::DateTime, _) if !equality && !order => Err("a time to be compared by eq, ne, gt, ge, lt or le"),
-        (Type::DateTime, Value::String(text)) if chrono::DateTime::parse_from_rfc3339(&text).is_ok() => Ok(text.into()),
-        (Type::DateTime, _) => Err("a time as \"2026-01-31T12:00:00Z\""),
-        (_, Value::String(text)) => Ok(text.into()),
-        (_, value @ (Value::Number(_) | Value::Bool(_))) if mode.lenient() => Ok(value.to_string().into()),
-        _ => Err("a string in double quotes"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,6 +345,19 @@ mod tests {
             ["userName eq", "name eq \"x\"", "title pr and", "userName[a eq 1]", "not title pr", "title gt null"]
         {
             assert!(user(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_text_breaks_the_parser() {
+        let texts =
+            [r#"emails[type eq "wörk" and not (value co "\\u00e9\"")].value sw "é" or tïtle pr"#, "é[é(\u{a0}\"\\"];
+        for text in texts {
+            let chars: Vec<char> = text.chars().collect();
+            for cut in 0..=chars.len() {
+                let _ = user(&chars[..cut].iter().collect::<String>());
+                let _ = user(&chars[cut..].iter().collect::<String>());
+            }
         }
     }
 

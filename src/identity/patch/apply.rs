@@ -10,7 +10,7 @@ use crate::identity::{
     schema,
 };
 
-/// Largest resource that is kept, bytes of JSON without members: many small PATCHes must not add up to a large one.
+/// Largest resource that is kept, bytes of JSON without members: many small changes must not add up to a large one.
 const MAX_SIZE: usize = 256 * 1024;
 /// Most extensions of one resource.
 const MAX_EXTENSIONS: usize = 20;
@@ -114,7 +114,7 @@ impl Document {
         match (&target.filter, target.sub) {
             (Some(filter), sub) => {
                 let found = elements(holder.remove(name));
-                let left = Selected { target, filter, sub: sub.map(|sub| sub.name) }.put(add, found, value, mode)?;
+                let left = Selected { target, filter, sub: sub.map(|sub| sub.name) }.put(add, found, &value, mode)?;
                 if !left.is_empty() {
                     holder.insert(name.into(), Value::Array(left));
                 }
@@ -205,7 +205,7 @@ struct Selected<'a> {
 impl Selected<'_> {
     /// Puts a value into each element found, or null: takes it away. Where none is found, one is made of what the filter
     /// asserts, since Entra's `emails[type eq "work"].value` on a user without e-mail means just that.
-    fn put(&self, add: bool, mut elements: Vec<Value>, value: Value, mode: Mode) -> Result<Vec<Value>, ScimError> {
+    fn put(&self, add: bool, mut elements: Vec<Value>, value: &Value, mode: Mode) -> Result<Vec<Value>, ScimError> {
         let attribute = self.target.attribute;
         let mut found: Vec<bool> =
             elements.iter().map(|element| self.filter.matches_element(attribute, element)).collect();
@@ -215,19 +215,19 @@ impl Selected<'_> {
             return Ok(elements);
         }
         if !found.contains(&true) {
-            let made = if mode.lenient() { asserted(self.filter) } else { None };
-            let Some(made) = made else {
+            let new = if mode.lenient() { asserted(self.filter) } else { None };
+            let Some(new) = new else {
                 let detail = format!("no value of {} matches the filter", attribute.name);
                 return Err(ScimError::bad(ScimType::NoTarget, detail));
             };
             if elements.len() >= MAX_VALUES {
                 return Err(too_many(format!("expected at most {MAX_VALUES} values of {}", attribute.name)));
             }
-            elements.push(Value::Object(made));
+            elements.push(Value::Object(new));
             found.push(true);
         }
         for (element, _) in elements.iter_mut().zip(&found).filter(|(_, found)| **found) {
-            self.write(add, element, &value);
+            self.write(add, element, value);
         }
         let mut fresh = found.iter();
         one_primary(&mut elements, |_| fresh.next().copied().unwrap_or_default())?;

@@ -9,6 +9,8 @@ mod expand;
 mod members;
 mod read;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use serde_json::Value;
 

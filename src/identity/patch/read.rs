@@ -1,4 +1,4 @@
-//! From a PatchOp message to operations (RFC 7644 §3.5.2), in all the shapes that IdPs give it.
+//! From a `PatchOp` message to operations (RFC 7644 §3.5.2), in all the shapes that senders give it.
 
 use serde_json::{Map, Value};
 
@@ -6,12 +6,15 @@ use super::{
     Operation, Target, expand, members,
     target::{Place, not_a_path, place},
 };
-use crate::identity::{MemberOp, Mode, ResourceKind, ScimError, ScimType, coerce, path::quoted};
+use crate::identity::{
+    Filter, MemberOp, Mode, ResourceKind, ScimError, ScimType, coerce, path::quoted, schema::Attribute,
+};
 
 /// Most operations in one PATCH.
 pub const MAX_OPERATIONS: usize = 1_000;
-/// Most values, members apart, that one PATCH adds or replaces: each may be compared with each that is there.
-const MAX_PATCH_VALUES: usize = 2_000;
+/// Most values and filter terms of one PATCH, members apart: each may be compared with each of the `MAX_VALUES` values
+/// that are there, and that happens inside the store's transaction.
+const MAX_COST: usize = 4_000;
 const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,9 +47,9 @@ pub fn read(body: Value, kind: ResourceKind, mode: Mode) -> Result<Vec<Operation
         let Value::Object(operation) = operation else { return Err(syntax("expected each operation to be an object")) };
         one(operation, kind, mode, &mut operations)?;
     }
-    let values: usize = operations.iter().map(values).sum();
-    if values > MAX_PATCH_VALUES {
-        return Err(ScimError::bad(ScimType::TooMany, format!("expected at most {MAX_PATCH_VALUES} values")));
+    if operations.iter().map(cost).sum::<usize>() > MAX_COST {
+        let detail = format!("expected at most {MAX_COST} values and filter terms in one PATCH");
+        return Err(ScimError::bad(ScimType::TooMany, detail));
     }
     Ok(operations)
 }
@@ -195,7 +198,7 @@ fn push_members(operations: &mut Vec<Operation>, next: MemberOp) {
 }
 
 fn writable(target: &Target) -> Result<(), ScimError> {
-    let read_only = target.attribute.read_only_attribute() || target.sub.is_some_and(|sub| sub.read_only_attribute());
+    let read_only = target.attribute.read_only_attribute() || target.sub.is_some_and(Attribute::read_only_attribute);
     if read_only { Err(mutability(format!("{} is readOnly", target.attribute.name))) } else { Ok(()) }
 }
 
@@ -227,9 +230,13 @@ fn take(object: &mut Map<String, Value>, name: &str) -> Result<Option<Value>, Sc
     }
 }
 
-fn values(operation: &Operation) -> usize {
+fn cost(operation: &Operation) -> usize {
+    let terms = |target: &Target| target.filter.as_ref().map_or(0, Filter::terms);
     match operation {
-        Operation::Put { value: Value::Array(values), .. } | Operation::RemoveValues(_, values) => values.len(),
+        Operation::Put { target, value: Value::Array(values), .. } | Operation::RemoveValues(target, values) => {
+            values.len() + terms(target)
+        }
+        Operation::Put { target, .. } | Operation::Remove(target) => 1 + terms(target),
         Operation::Members(_) => 0,
         _ => 1,
     }

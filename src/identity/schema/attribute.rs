@@ -53,6 +53,44 @@ impl Mutability {
     }
 }
 
+/// When it is shown (RFC 7643 §2.2). Nothing is `never`: what must not be shown is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// Whatever a client asks for.
+    Always,
+    /// Unless a client asks for less.
+    Default,
+}
+
+impl Returned {
+    /// As `/Schemas` spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Default => "default",
+        }
+    }
+}
+
+/// Among whom a value is unique (RFC 7643 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uniqueness {
+    /// It need not be.
+    None,
+    /// Among the resources of this type that the same IdP provisioned.
+    Server,
+}
+
+impl Uniqueness {
+    /// As `/Schemas` spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Server => "server",
+        }
+    }
+}
+
 /// What a value must also be, beyond its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -81,11 +119,10 @@ pub struct Attribute {
     pub case_exact: bool,
     /// Who may change it.
     pub mutability: Mutability,
-    /// `returned`: always, whatever a client asks for; else by default. Nothing of ours is `never`: what must not be
-    /// returned is not stored.
-    pub always: bool,
-    /// `uniqueness`: within the IdP ("server"); else none.
-    pub unique: bool,
+    /// When it is shown.
+    pub returned: Returned,
+    /// Among whom its value is unique.
+    pub uniqueness: Uniqueness,
     /// Suggested values; others are taken, too.
     pub canonical: &'static [&'static str],
     /// What else is checked.
@@ -102,8 +139,8 @@ impl Attribute {
             required: false,
             case_exact: false,
             mutability: Mutability::ReadWrite,
-            always: false,
-            unique: false,
+            returned: Returned::Default,
+            uniqueness: Uniqueness::None,
             canonical: &[],
             format: Format::Free,
         }
@@ -159,12 +196,12 @@ impl Attribute {
     }
 
     pub(super) const fn always(mut self) -> Self {
-        self.always = true;
+        self.returned = Returned::Always;
         self
     }
 
     pub(super) const fn unique(mut self) -> Self {
-        self.unique = true;
+        self.uniqueness = Uniqueness::Server;
         self
     }
 

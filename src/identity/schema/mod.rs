@@ -63,7 +63,7 @@ pub fn extensions(kind: ResourceKind) -> &'static [&'static Schema] {
     }
 }
 
-/// A known extension of a type of resource by URN, without case (RFC 8141 §3 folds only parts of it; IdPs fold at will).
+/// A known extension of a type of resource by URN, without case (RFC 8141 §3 folds only parts of it; senders fold at will).
 pub fn extension(kind: ResourceKind, urn: &str) -> Option<&'static Schema> {
     extensions(kind).iter().copied().find(|schema| schema.id.eq_ignore_ascii_case(urn))
 }

@@ -17,7 +17,7 @@ pub fn schema_json(schema: &Schema, base: &str) -> Value {
     })
 }
 
-/// A ResourceType resource. `base` is the address of `/scim/v2`.
+/// A `ResourceType` resource. `base` is the address of `/scim/v2`.
 pub fn resource_type_json(kind: ResourceKind, base: &str) -> Value {
     let extensions: Vec<_> =
         extensions(kind).iter().map(|schema| json!({"schema": schema.id, "required": false})).collect();
@@ -42,7 +42,7 @@ fn attribute_json(attribute: &Attribute) -> Value {
     put("description", attribute.description.into());
     put("required", attribute.required.into());
     put("mutability", attribute.mutability.as_str().into());
-    put("returned", if attribute.always { "always" } else { "default" }.into());
+    put("returned", attribute.returned.as_str().into());
     match attribute.ty {
         Type::Complex(subs) => {
             put("subAttributes", subs.iter().map(attribute_json).collect());
@@ -52,7 +52,7 @@ fn attribute_json(attribute: &Attribute) -> Value {
             put("caseExact", attribute.case_exact.into());
         }
     }
-    put("uniqueness", if attribute.unique { "server" } else { "none" }.into());
+    put("uniqueness", attribute.uniqueness.as_str().into());
     if let Type::Reference(to) = attribute.ty {
         put("referenceTypes", to.into());
     }

@@ -131,7 +131,6 @@ CREATE TABLE runs (
 CREATE INDEX runs_live_user ON runs (user_id) WHERE ended_at IS NULL;
 CREATE INDEX runs_live_policy ON runs (policy_uid) WHERE ended_at IS NULL;
 CREATE INDEX runs_cancel ON runs (uid) WHERE cancel_pending = 1;
-CREATE INDEX runs_policy ON runs (policy_uid);
 
 CREATE TABLE refused_redemptions (
     run_uid TEXT PRIMARY KEY,
@@ -167,4 +166,6 @@ CREATE TABLE grants (
 ) STRICT;
 CREATE INDEX grants_phase ON grants (phase);
 CREATE INDEX grants_user ON grants (user_id);
+-- A bot has 100,000 Grants that are over; whoever deactivates it waits only for those that are not.
+CREATE INDEX grants_open ON grants (user_id) WHERE phase IN ('Pending', 'Active');
 CREATE INDEX grants_template ON grants (template_uid);

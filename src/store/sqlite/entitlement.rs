@@ -136,7 +136,8 @@ pub fn live_users_below(conn: &Connection, groups: &[i64]) -> Result<Vec<Resourc
             "WITH RECURSIVE below (id) AS (
                  VALUES (?1)
                  UNION
-                 SELECT m.member_id FROM below JOIN members m ON m.group_id = below.id AND m.nested = 1
+                 SELECT m.member_id FROM below JOIN members m INDEXED BY members_nested
+                     ON m.group_id = below.id AND m.nested = 1
              )
              SELECT DISTINCT live.user_id
              FROM (SELECT DISTINCT user_id FROM runs WHERE ended_at IS NULL) live

@@ -9,11 +9,12 @@ use super::{
     entitlement, members,
     revoke::{self, Cause},
     rows::{Id, Json, Kind, Time},
+    tell,
     tx::Tx,
 };
 use crate::{
     api::RevocationReason,
-    audit::{self, Entry},
+    audit,
     directory::Change,
     identity::{Edit, IdpName, Resource, ResourceId, ResourceKind, fold},
     store::{EditFn, Provisioned, Revocations, StoreError},
@@ -106,13 +107,13 @@ pub fn create(tx: &mut Tx<'_>, idp_name: &IdpName, kind: ResourceKind, edit: Edi
     };
     let entry = match kind {
         ResourceKind::User => {
-            audit_name(tx, &resource)?;
-            about(&resource, audit::Kind::UserCreated, json!({ "active": resource.active() }))
+            tell::name(tx, &resource)?;
+            tell::about(&resource, audit::Kind::UserCreated, json!({ "active": resource.active() }))
         }
-        ResourceKind::Group => about(&resource, audit::Kind::GroupCreated, json!({})),
+        ResourceKind::Group => tell::about(&resource, audit::Kind::GroupCreated, json!({})),
     };
     tx.audit(&entry)?;
-    tell_members(tx, &resource, &delta, &mut changes)?;
+    tell::members(tx, &resource, &delta, &mut changes)?;
     finish(tx, resource, changes, Revocations::default())
 }
 
@@ -153,14 +154,14 @@ pub fn edit(
     if attributes_changed {
         changes.push(Change::Put(Box::new(after.clone())));
         match kind {
-            ResourceKind::User => tell_user(tx, &before, &after)?,
+            ResourceKind::User => tell::user(tx, &before, &after)?,
             ResourceKind::Group => {
-                let detail = json!({ "changed": changed_names(&before, &after) });
-                tx.audit(&about(&after, audit::Kind::GroupChanged, detail))?;
+                let detail = json!({ "changed": tell::changed_names(&before, &after) });
+                tx.audit(&tell::about(&after, audit::Kind::GroupChanged, detail))?;
             }
         }
     }
-    tell_members(tx, &after, &delta, &mut changes)?;
+    tell::members(tx, &after, &delta, &mut changes)?;
     let revocations = take_away(tx, ordinal, &before, &after, &delta)?;
     finish(tx, after, changes, revocations)
 }
@@ -185,10 +186,11 @@ pub fn delete(
     count(tx, idp, kind, -1)?;
     tx.raise_epoch()?;
     let (entry, cause) = match kind {
-        ResourceKind::User => {
-            (about(&resource, audit::Kind::UserDeleted, json!({})), Cause::Gone(id, RevocationReason::UserDeleted))
-        }
-        ResourceKind::Group => (about(&resource, audit::Kind::GroupDeleted, json!({})), Cause::Judge(affected)),
+        ResourceKind::User => (
+            tell::about(&resource, audit::Kind::UserDeleted, json!({})),
+            Cause::Gone(id, RevocationReason::UserDeleted),
+        ),
+        ResourceKind::Group => (tell::about(&resource, audit::Kind::GroupDeleted, json!({})), Cause::Judge(affected)),
     };
     tx.audit(&entry)?;
     let revocations = revoke::because(tx, cause)?;
@@ -250,46 +252,6 @@ fn take_away(
     revoke::because(tx, Cause::Judge(affected))
 }
 
-fn tell_user(tx: &mut Tx<'_>, before: &Resource, after: &Resource) -> Result<(), StoreError> {
-    audit_name(tx, after)?;
-    match (before.active(), after.active()) {
-        (true, false) => tx.audit(&about(after, audit::Kind::UserDeactivated, json!({})))?,
-        (false, true) => tx.audit(&about(after, audit::Kind::UserActivated, json!({})))?,
-        _ => {}
-    }
-    let mut changed = changed_names(before, after);
-    if before.active() != after.active() {
-        changed.retain(|name| name != "active");
-    }
-    if !changed.is_empty() {
-        tx.audit(&about(after, audit::Kind::UserChanged, json!({ "changed": changed })))?;
-    }
-    Ok(())
-}
-
-/// Rows of at most 1,000 ids each: nothing is lost, and no row of the log is megabytes.
-fn tell_members(
-    tx: &mut Tx<'_>,
-    group: &Resource,
-    delta: &members::Delta,
-    changes: &mut Vec<Change>,
-) -> Result<(), StoreError> {
-    if delta.is_empty() {
-        return Ok(());
-    }
-    let ids = |list: &[members::Member]| list.iter().map(|member| member.id).collect::<Vec<_>>();
-    let (added, removed) = (ids(&delta.added), ids(&delta.removed));
-    for (key, list) in [("added", &added), ("removed", &removed)] {
-        for part in list.chunks(1000) {
-            let mut detail = Map::new();
-            detail.insert(key.into(), json!(part));
-            tx.audit(&about(group, audit::Kind::GroupChanged, Value::Object(detail)))?;
-        }
-    }
-    changes.push(Change::Members { group: group.id, added, removed });
-    Ok(())
-}
-
 fn finish(
     tx: &mut Tx<'_>,
     resource: Resource,
@@ -298,49 +260,6 @@ fn finish(
 ) -> Result<Provisioned, StoreError> {
     tx.publish(&changes)?;
     Ok(Provisioned { resource, seq: tx.seq(), changed: true, changes, revocations })
-}
-
-/// An entry about a resource: ids and attribute names, never their values.
-fn about(resource: &Resource, kind: audit::Kind, detail: Value) -> Entry {
-    let mut entry = Entry::new(kind);
-    let mut detail = match detail {
-        Value::Object(detail) => detail,
-        _ => Map::new(),
-    };
-    detail.insert("idp".into(), json!(resource.idp));
-    match resource.kind {
-        ResourceKind::User => entry.user = Some(resource.id),
-        ResourceKind::Group => {
-            detail.insert("group".into(), json!(resource.id));
-        }
-    }
-    entry.detail = Value::Object(detail);
-    entry
-}
-
-fn changed_names(before: &Resource, after: &Resource) -> Vec<String> {
-    let mut names: Vec<_> = before
-        .attributes
-        .keys()
-        .chain(after.attributes.keys())
-        .filter(|name| before.attributes.get(*name) != after.attributes.get(*name))
-        .cloned()
-        .collect();
-    if before.external_id != after.external_id {
-        names.push("externalId".into());
-    }
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-fn audit_name(tx: &Tx<'_>, user: &Resource) -> Result<(), StoreError> {
-    tx.prepare_cached(
-        "INSERT INTO audit_names (user_id, name) VALUES (?1, ?2)
-         ON CONFLICT (user_id) DO UPDATE SET name = excluded.name WHERE name <> excluded.name",
-    )?
-    .execute(params![Id::from(user.id), user.name()])?;
-    Ok(())
 }
 
 fn count(tx: &Tx<'_>, idp: i64, kind: ResourceKind, by: i64) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ async fn rows_are_paged_and_the_chain_goes_on_after_reopening() {
     assert_eq!(last, 4);
     let page = world.store.audit_rows(1, 2).await.unwrap();
     assert_eq!(page.iter().map(|row| row.seq).collect::<Vec<_>>(), [2, 3]);
-    let World { store, path, _dir, .. } = world;
+    let World { store, path, dir: _dir, .. } = world;
     drop(store);
     let again = World::open(path).await.unwrap();
     again.user("bob").await;
@@ -39,7 +39,7 @@ async fn a_row_that_is_changed_in_the_file_is_found() {
     world
         .store
         .write(|tx| {
-            tx.execute(r#"UPDATE audit SET entry = replace(entry, 'UserCreated', 'UserDeleted') WHERE seq = 2"#, [])?;
+            tx.execute("UPDATE audit SET entry = replace(entry, 'UserCreated', 'UserDeleted') WHERE seq = 2", [])?;
             Ok(())
         })
         .await

@@ -52,14 +52,30 @@ async fn a_command_that_fails_or_panics_takes_no_other_with_it() {
 #[tokio::test]
 async fn if_the_commit_fails_everyone_hears_of_it_and_nothing_is_published() {
     let world = World::new().await;
-    let (published, audited) = (world.published.lock().unwrap().len(), world.audit_seq().await);
+    let published = world.published.lock().unwrap().len();
+    let audited = world.audit_seq().await;
     let idp = okta();
+    // The writer is held until both commands wait, so that they share a batch.
+    let (holding, taken) = tokio::sync::oneshot::channel();
+    let (go_on, released) = std::sync::mpsc::channel::<()>();
+    let store = world.store.clone();
+    let hold = tokio::spawn(async move {
+        let hold = move |_: &mut super::super::Tx<'_>| {
+            holding.send(()).unwrap();
+            released.recv().unwrap();
+            Ok(())
+        };
+        store.write(hold).await
+    });
+    taken.await.unwrap();
     // A deferred constraint fails at COMMIT and not before.
     let poison = world.store.write(|tx| {
         tx.execute_batch("PRAGMA defer_foreign_keys = 1; INSERT INTO members VALUES (4711, 4711, 0)")?;
         Ok(())
     });
-    let (create, poison) = tokio::join!(world.store.create(&idp, ResourceKind::User, user("alice")), poison);
+    let create = world.store.create(&idp, ResourceKind::User, user("alice"));
+    let (create, poison, ()) = tokio::join!(create, poison, async { go_on.send(()).unwrap() });
+    hold.await.unwrap().unwrap();
     assert!(matches!(create, Err(StoreError::Failed(_))) && matches!(poison, Err(StoreError::Failed(_))));
     assert_eq!(world.published.lock().unwrap().len(), published);
     assert_eq!(world.audit_seq().await, audited);
@@ -86,7 +102,7 @@ async fn a_second_opener_is_refused_and_may_come_when_the_first_has_gone() {
     world.store.close();
     let closed = world.store.create(&okta(), ResourceKind::User, user("bob")).await.unwrap_err();
     assert!(closed.to_string().contains("closed"), "{closed}");
-    let World { store, path, _dir, .. } = world;
+    let World { store, path, dir: _dir, .. } = world;
     drop(store);
     let again = World::open(path).await.unwrap();
     assert!(again.directory.lock().unwrap().user(alice).is_some());

@@ -41,7 +41,8 @@ pub struct World {
     pub published: Arc<Mutex<Vec<usize>>>,
     pub now: Arc<Mutex<DateTime<Utc>>>,
     pub path: PathBuf,
-    _dir: Option<TempDir>,
+    /// Removes the files at the end, for a store of its own.
+    dir: Option<TempDir>,
 }
 
 pub fn okta() -> IdpName {
@@ -53,7 +54,7 @@ impl World {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut world = Self::open(dir.path().join("store.db")).await.unwrap();
-        world._dir = Some(dir);
+        world.dir = Some(dir);
         world.store.create_token(&okta(), SecretHash::of("okta"), None).await.unwrap();
         world
     }
@@ -75,7 +76,7 @@ impl World {
         )?;
         let (seq, changes) = store.load_directory().await?;
         directory.lock().unwrap().apply(seq, &changes);
-        Ok(Self { store, directory, published, now, path, _dir: None })
+        Ok(Self { store, directory, published, now, path, dir: None })
     }
 
     pub fn now(&self) -> DateTime<Utc> {
@@ -160,7 +161,9 @@ impl World {
     pub async fn audited(&self, after: i64) -> Vec<audit::Kind> {
         let mut verifier = audit::Verifier::default();
         let rows = self.store.audit_rows(0, usize::MAX).await.unwrap();
-        rows.iter().for_each(|row| verifier.push(row).unwrap());
+        for row in &rows {
+            verifier.push(row).unwrap();
+        }
         rows.into_iter().filter(|row| row.seq > after).map(|row| row.entry.kind).collect()
     }
 

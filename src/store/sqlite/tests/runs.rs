@@ -9,8 +9,11 @@ use crate::{
     store::Revocations,
 };
 
-/// Uids of runs to cancel and of runs whose Grants are to be revoked, with the reasons.
-fn told(revocations: &Revocations) -> (Vec<(&str, Reason)>, Vec<(&str, Option<Reason>)>) {
+/// Uids of runs, with the reasons.
+type Told<'a, R> = Vec<(&'a str, R)>;
+
+/// Runs to cancel, and runs whose Grants are to be revoked.
+fn told(revocations: &Revocations) -> (Told<'_, Reason>, Told<'_, Option<Reason>>) {
     let runs = revocations.runs.iter().map(|(run, reason)| (run.uid.as_str(), *reason)).collect();
     (runs, revocations.grants.iter().map(|grant| (grant.run_uid.as_str(), grant.reason)).collect())
 }

@@ -1,0 +1,6 @@
+//! The routes against the real store: no socket, no server.
+
+mod app;
+mod groups;
+mod protocol;
+mod users;

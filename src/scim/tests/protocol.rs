@@ -1,0 +1,118 @@
+//! Authentication, errors, discovery, pages.
+
+use axum::body::Body;
+use http::Request;
+use serde_json::json;
+
+use super::app::App;
+use crate::{scim::MAX_BODY, store::Store};
+
+const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+
+#[tokio::test]
+async fn nobody_comes_in_without_a_live_token() {
+    let app = App::new().await;
+    for header in [None, Some(""), Some("Bearer x"), Some("Basic eDp5"), Some("Bearer scimidp_")] {
+        let mut request = app.request("GET", "/Users", None, &[]);
+        match header {
+            None => request.headers_mut().remove("authorization"),
+            Some(value) => request.headers_mut().insert("authorization", value.parse().unwrap()),
+        };
+        let answer = app.send(request).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["status"]), (401, &json!("401")), "{header:?}");
+        assert_eq!(answer.body["schemas"], json!([ERROR]));
+        assert!(answer.header("www-authenticate").starts_with("Bearer"));
+    }
+    let okta = app.store.tokens().await.unwrap().into_iter().find(|token| token.idp.as_str() == "okta").unwrap();
+    app.store.revoke_token(&okta.id).await.unwrap();
+    assert_eq!(app.get("/Users").await.status, 200, "until the table is reloaded");
+    app.state.tokens.reload(&*app.store).await.unwrap();
+    assert_eq!(app.get("/Users").await.status, 401);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_in_scims_own_form() {
+    let app = App::new().await;
+    for (method, path, body, status, scim_type) in [
+        ("GET", "/Nothing", None, 404, None),
+        ("GET", "", None, 404, None),
+        ("PATCH", "/Users", Some(json!({})), 405, None),
+        ("POST", "/Bulk", Some(json!({})), 501, None),
+        ("GET", "/Me", None, 501, None),
+        ("GET", "/Users/x", None, 404, None),
+        ("GET", "/Users?filter=shoeSize%20eq%207", None, 400, Some("invalidFilter")),
+        ("GET", "/Users?count=many", None, 400, Some("invalidValue")),
+        ("POST", "/Users", Some(json!([])), 400, Some("invalidSyntax")),
+        ("POST", "/Users", Some(json!({"userName": "a\nb"})), 400, Some("invalidValue")),
+        ("GET", "/Schemas?filter=id%20pr", None, 403, None),
+        ("GET", "/Schemas/urn:x", None, 404, None),
+    ] {
+        let answer = app.call(method, path, body).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.body["schemas"], json!([ERROR]), "{method} {path}");
+        assert_eq!(answer.body["status"], status.to_string());
+        assert_eq!(answer.body.get("scimType").and_then(|one| one.as_str()), scim_type, "{method} {path}");
+        assert!(answer.body["detail"].is_string());
+        assert_eq!(answer.header("content-type"), "application/scim+json");
+    }
+}
+
+#[tokio::test]
+async fn bodies_have_a_type_a_size_and_a_syntax() {
+    let app = App::new().await;
+    let body = Some(json!({"userName": "a"}));
+    let xml = app.request("POST", "/Users", body.clone(), &[("content-type", "application/xml")]);
+    assert_eq!(app.send(xml).await.status, 415);
+    let plain = app.request("POST", "/Users", body, &[("content-type", "application/json; charset=utf-8")]);
+    assert_eq!(app.send(plain).await.status, 201);
+    let with = |body: Body| {
+        let (parts, _) = app.request("POST", "/Users", None, &[]).into_parts();
+        Request::from_parts(parts, body)
+    };
+    assert_eq!(app.send(with(Body::from(vec![b' '; MAX_BODY + 1]))).await.status, 413);
+    let broken = app.send(with(Body::from("{\"userName\": \"hunter2"))).await;
+    assert_eq!((broken.status.as_u16(), &broken.body["scimType"]), (400, &json!("invalidSyntax")));
+    assert!(!broken.body.to_string().contains("hunter2"));
+    assert_eq!(app.send(with(Body::from("[".repeat(10_000)))).await.status, 400);
+}
+
+#[tokio::test]
+async fn the_server_says_what_it_can_do() {
+    let app = App::new().await;
+    let mut open = app.request("GET", "/ServiceProviderConfig", None, &[]);
+    open.headers_mut().remove("authorization");
+    assert_eq!(app.send(open).await.body["patch"]["supported"], true);
+    let wrong = app.request("GET", "/ServiceProviderConfig", None, &[("authorization", "Bearer x")]);
+    assert_eq!(app.send(wrong).await.status, 401);
+    assert_eq!(app.get("/Schemas").await.body["totalResults"], 4);
+    assert_eq!(app.get("/ResourceTypes").await.body["totalResults"], 2);
+    for path in ["/ResourceTypes/User", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User"] {
+        let found = app.get(path).await;
+        assert_eq!(found.status, 200, "{path}");
+        assert_eq!(found.body["meta"]["location"], format!("https://scim.example.com/scim/v2{path}"));
+    }
+}
+
+#[tokio::test]
+async fn pages_are_as_asked_and_hold_everyone_once() {
+    let app = App::new().await;
+    for n in 0..7 {
+        app.user(&format!("u{n}")).await;
+    }
+    let mut seen = Vec::new();
+    for start in [1, 4, 7] {
+        let page = app.get(&format!("/Users?startIndex={start}&count=3&attributes=userName")).await.body;
+        assert_eq!((&page["totalResults"], &page["startIndex"]), (&json!(7), &json!(start)));
+        let found = page["Resources"].as_array().unwrap();
+        assert_eq!(page["itemsPerPage"], found.len());
+        seen.extend(found.iter().map(|one| one["userName"].as_str().unwrap().to_owned()));
+    }
+    assert_eq!(seen, ["u0", "u1", "u2", "u3", "u4", "u5", "u6"]);
+    let none = app.get("/Users?startIndex=-5&count=0").await.body;
+    assert_eq!((&none["totalResults"], &none["itemsPerPage"], &none["startIndex"]), (&json!(7), &json!(0), &json!(1)));
+    let beyond = app.get("/Users?startIndex=100").await.body;
+    assert_eq!((&beyond["totalResults"], &beyond["itemsPerPage"]), (&json!(7), &json!(0)));
+    let search = json!({"filter": "userName eq \"u3\"", "attributes": ["userName"], "startIndex": 1, "count": 10});
+    let found = app.post("/Users/.search", search).await.body;
+    assert_eq!((&found["totalResults"], &found["Resources"][0]["userName"]), (&json!(1), &json!("u3")));
+}
