@@ -179,11 +179,13 @@ impl Default for Ticket {
 pub struct ClusterInterceptor {
     /// Its name, as triggers reference it; also names this instance on what it makes.
     pub name: String,
+    /// Where EventListeners reach us, if not by the Service of `config/`.
+    pub url: Option<String>,
 }
 
 impl Default for ClusterInterceptor {
     fn default() -> Self {
-        Self { name: "scim".into() }
+        Self { name: "scim".into(), url: None }
     }
 }
 
@@ -199,15 +201,16 @@ pub struct Controller {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Issuer {
-    /// Names this cluster in every `sub`; must never change once a cloud trusts it.
-    pub cluster_id: String,
+    /// Names this cluster in every `sub`; must never change once a cloud trusts it. Default: the UID of the namespace
+    /// `kube-system`; without a cluster `default`.
+    pub cluster_id: Option<String>,
     /// Who may ask whether a token is still good (RFC 7662).
     pub clients: Vec<IssuerClient>,
 }
 
 impl Default for Issuer {
     fn default() -> Self {
-        Self { cluster_id: "default".into(), clients: Vec::new() }
+        Self { cluster_id: None, clients: Vec::new() }
     }
 }
 

@@ -1,9 +1,18 @@
 //! From a change to dead credentials: what a SCIM write, a run's end or a person's command takes away is taken away
 //! here, from the caller's own task, and proven at every API server.
 //!
+//! The intents are rows of the store before anything is done, so what is not finished is found again (`sweep`).
 //! Uses `credential`, `store`, `cluster`.
 
+mod in_flight;
+mod revoker;
+mod runs;
+mod sweep;
+
 use async_trait::async_trait;
+
+pub use in_flight::*;
+pub use revoker::*;
 
 use crate::store::Provisioned;
 

@@ -116,6 +116,8 @@ pub trait Store: Send + Sync {
     async fn run_ended(&self, uid: &str, reason: RevocationReason) -> Result<Revocations, StoreError>;
     /// A policy's subjects changed (or it is gone: `None`): judges its live runs anew.
     async fn policy_changed(&self, policy_uid: &str, now: Option<&PolicyFacts>) -> Result<Revocations, StoreError>;
+    /// Runs that Tekton has still to be told to cancel.
+    async fn runs_to_cancel(&self) -> Result<Vec<RunRecord>, StoreError>;
     /// Notes that a run was asked to stop.
     async fn run_cancel_done(&self, uid: &str) -> Result<(), StoreError>;
 

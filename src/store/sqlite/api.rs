@@ -117,6 +117,10 @@ impl Store for SqliteStore {
         self.write(move |tx| runs::policy_changed(tx, &policy_uid, now.as_ref())).await
     }
 
+    async fn runs_to_cancel(&self) -> Result<Vec<RunRecord>, StoreError> {
+        self.read(runs::to_cancel).await
+    }
+
     async fn run_cancel_done(&self, uid: &str) -> Result<(), StoreError> {
         let uid = uid.to_owned();
         self.write(move |tx| runs::cancel_done(tx, &uid)).await

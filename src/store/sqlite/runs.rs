@@ -76,6 +76,12 @@ pub fn live(conn: &Connection) -> Result<Vec<RunRecord>, StoreError> {
     Ok(runs)
 }
 
+/// Runs that Tekton has still to be told to cancel.
+pub fn to_cancel(conn: &Connection) -> Result<Vec<RunRecord>, StoreError> {
+    let runs = select(conn, "cancel_pending = 1 AND ended_at IS NOT NULL", [])?;
+    Ok(runs.into_iter().map(|stored| stored.run).collect())
+}
+
 /// Live runs of a user.
 pub fn live_of_user(conn: &Connection, user: ResourceId) -> Result<Vec<Stored>, StoreError> {
     select(conn, "user_id = ?1 AND ended_at IS NULL", [Id::from(user)])

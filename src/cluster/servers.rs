@@ -1,0 +1,151 @@
+//! Where the API servers are, and a client for each.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::{
+    Api, Client, Config,
+    api::ListParams,
+    config::AuthInfo,
+};
+use tracing::{debug, info, warn};
+
+/// How long an answer of an API server may take where somebody waits for it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the list of API servers is read again.
+const REFRESH: Duration = Duration::from_secs(10);
+
+/// One API server, by its own address.
+pub struct ApiServer {
+    /// `host:port`.
+    pub address: Arc<str>,
+    /// Ourselves, without retries and with a time limit.
+    pub client: Client,
+    /// Nobody: for requests that bring a token of their own.
+    pub anonymous: Client,
+}
+
+/// The cluster: our clients, and every API server that can be addressed.
+#[derive(Clone)]
+pub struct Cluster {
+    config: Config,
+    /// For watches and for what nobody waits for: retries, no time limit.
+    pub patient: Client,
+    /// For what a caller waits for: no retries (a retried create could revive what was revoked), a time limit.
+    pub direct: Client,
+    /// The account of the RBAC module, which has its own `bind` list.
+    pub rbac: Client,
+    servers: Arc<ArcSwap<Vec<Arc<ApiServer>>>>,
+}
+
+impl Cluster {
+    /// Connects with this configuration; `rbac_account` is impersonated by the RBAC module.
+    pub async fn connect(config: Config, rbac_account: &str) -> Result<Self, kube::Error> {
+        let mut impersonating = hurried(config.clone());
+        impersonating.auth_info.impersonate = Some(rbac_account.to_owned());
+        let cluster = Self {
+            patient: Client::try_from(config.clone())?,
+            direct: Client::try_from(hurried(config.clone()))?,
+            rbac: Client::try_from(impersonating)?,
+            servers: Arc::default(),
+            config,
+        };
+        cluster.refresh().await?;
+        Ok(cluster)
+    }
+
+    /// Every API server that can be addressed, as of now.
+    pub fn servers(&self) -> Arc<Vec<Arc<ApiServer>>> {
+        self.servers.load_full()
+    }
+
+    /// The certificate authority of the API servers, PEM.
+    pub fn ca_pem(&self) -> String {
+        use base64::Engine as _;
+        let mut pem = String::new();
+        for der in self.config.root_cert.iter().flatten() {
+            let text = base64::engine::general_purpose::STANDARD.encode(der);
+            pem.push_str("-----BEGIN CERTIFICATE-----\n");
+            for line in text.as_bytes().chunks(64) {
+                pem.push_str(&String::from_utf8_lossy(line));
+                pem.push('\n');
+            }
+            pem.push_str("-----END CERTIFICATE-----\n");
+        }
+        pem
+    }
+
+    /// Keeps the list of API servers fresh, until it is dropped.
+    pub async fn keep_fresh(self) {
+        loop {
+            tokio::time::sleep(REFRESH).await;
+            if let Err(error) = self.refresh().await {
+                warn!(%error, "can't read the API servers' addresses; the old ones stay in use");
+            }
+        }
+    }
+
+    async fn refresh(&self) -> Result<(), kube::Error> {
+        let slices: Api<EndpointSlice> = Api::namespaced(self.direct.clone(), "default");
+        let slices = slices.list(&ListParams::default().labels("kubernetes.io/service-name=kubernetes")).await?;
+        let mut found: BTreeMap<Arc<str>, Arc<ApiServer>> = BTreeMap::new();
+        let known = self.servers();
+        for slice in slices {
+            let port = slice.ports.iter().flatten().find_map(|port| port.port).unwrap_or(443);
+            for host in slice.endpoints.iter().flatten().flat_map(|endpoint| &endpoint.addresses) {
+                let host = if slice.address_type == "IPv6" { format!("[{host}]") } else { host.clone() };
+                let address: Arc<str> = format!("{host}:{port}").into();
+                let server = match known.iter().find(|server| server.address == address) {
+                    Some(server) => Arc::clone(server),
+                    None => Arc::new(self.server(Arc::clone(&address))?),
+                };
+                found.insert(address, server);
+            }
+        }
+        if found.is_empty() {
+            // A managed cloud may hide them: the one address that we know is the one that is asked.
+            let address: Arc<str> = self.config.cluster_url.authority().map_or("kubernetes", |url| url.as_str()).into();
+            debug!(%address, "no addressable API servers in the EndpointSlice");
+            found.insert(Arc::clone(&address), Arc::new(self.server(address)?));
+        }
+        let servers: Vec<_> = found.into_values().collect();
+        if servers.iter().map(|server| &server.address).ne(known.iter().map(|server| &server.address)) {
+            info!(addresses = ?servers.iter().map(|server| &server.address).collect::<Vec<_>>(), "API servers");
+            self.servers.store(Arc::new(servers));
+        }
+        Ok(())
+    }
+
+    fn server(&self, address: Arc<str>) -> Result<ApiServer, kube::Error> {
+        let mut config = hurried(self.config.clone());
+        if let Ok(url) = format!("https://{address}").parse() {
+            config.cluster_url = url;
+        }
+        if config.tls_server_name.is_none() {
+            config.tls_server_name = Some("kubernetes.default.svc".into());
+        }
+        let client = Client::try_from(config.clone())?;
+        config.auth_info = AuthInfo::default();
+        let anonymous = Client::try_from(config)?;
+        Ok(ApiServer { address, client, anonymous })
+    }
+}
+
+fn hurried(mut config: Config) -> Config {
+    config.default_retry = false;
+    config.connect_timeout = Some(ANSWER_TIMEOUT);
+    config.read_timeout = Some(ANSWER_TIMEOUT);
+    config.reset_reader_on_write = true;
+    config
+}
+
+/// Whether an error says that the object does not exist.
+pub fn is_not_found(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// Whether an error says that the object exists, or has changed meanwhile.
+pub fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}

@@ -1,0 +1,40 @@
+//! What a SCIM write waits for: the credentials that it ends, and the RoleBindings that it changes.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tracing::warn;
+
+use super::RbacSync;
+use crate::{revocation::{Enforce, Revoker}, store::Provisioned};
+
+/// Enforces in the cluster, within a bounded time.
+pub struct Enforcer {
+    revoker: Arc<Revoker>,
+    rbac: Arc<RbacSync>,
+    wait: Duration,
+}
+
+impl Enforcer {
+    /// Waits at most this long (`scim.revocationWait`).
+    pub fn new(revoker: Arc<Revoker>, rbac: Arc<RbacSync>, wait: Duration) -> Self {
+        Self { revoker, rbac, wait }
+    }
+}
+
+#[async_trait]
+impl Enforce for Enforcer {
+    async fn enforce(&self, provisioned: &Provisioned) {
+        let (revoker, rbac, provisioned) = (Arc::clone(&self.revoker), Arc::clone(&self.rbac), provisioned.clone());
+        // A task of its own: what is not done when the wait is over goes on.
+        let work = tokio::spawn(async move {
+            let bindings = rbac.follow(&provisioned);
+            let revocations = revoker.revoke(provisioned.revocations.clone());
+            tokio::join!(revocations, bindings);
+        });
+        if tokio::time::timeout(self.wait, work).await.is_err() {
+            metrics::counter!("scim_tekton_revocation_wait_exceeded_total").increment(1);
+            warn!("answering before all is proven; the rest is durable and goes on");
+        }
+    }
+}

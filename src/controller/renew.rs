@@ -1,0 +1,110 @@
+//! Renewal, quietly, at two thirds of a credential's life; and the end of what may not be renewed.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::Duration as Span;
+use tracing::{info, warn};
+
+use super::Context;
+use crate::{
+    api::{GrantPhase, ObjectRef},
+    cluster::is_not_found,
+    credential::{IssueError, Material, delivery, projection},
+    store::{Activated, GrantRecord, GrantSelect, RunRecord},
+};
+
+/// How often we look what is due.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Renews what is due, for ever.
+pub async fn keep(context: Arc<Context>) {
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let select = GrantSelect { phases: vec![GrantPhase::Active], ..GrantSelect::default() };
+        match context.store.grants(&select).await {
+            Ok(grants) => {
+                let now = (context.clock)();
+                for grant in grants.into_iter().filter(|grant| due(grant).is_some_and(|due| due <= now)) {
+                    tokio::spawn(renew(Arc::clone(&context), grant));
+                }
+            }
+            Err(error) => warn!(%error, "can't look which credentials are due for renewal"),
+        }
+    }
+}
+
+fn ttl(grant: &GrantRecord) -> Span {
+    let seconds = grant.facts.get("ttlSeconds").and_then(serde_json::Value::as_i64);
+    seconds.map_or(Span::minutes(15), Span::seconds)
+}
+
+/// Two thirds into its life: at least 2 minutes before its end wherever it lives 6 minutes. A Grant that ends with
+/// this credential is not renewed.
+fn due(grant: &GrantRecord) -> Option<chrono::DateTime<chrono::Utc>> {
+    let end = grant.expires_at?;
+    (end < grant.not_after).then(|| end - ttl(grant) / 3)
+}
+
+async fn renew(context: Arc<Context>, grant: GrantRecord) {
+    // Also keeps a second look from renewing it at the same time.
+    let Some(_working) = context.revoker.issuing.begin(grant.id) else { return };
+    let run = match context.store.run(&grant.run_uid).await {
+        Ok(Some(run)) => run,
+        Ok(None) => return,
+        Err(error) => return warn!(grant = %grant.id, %error, "can't renew yet"),
+    };
+    let material = match grant.provider.as_str() {
+        "kubernetes" => context.kubernetes.renew(&grant, ttl(&grant)).await,
+        _ => oidc_material(&context, &grant, &run, ttl(&grant)),
+    };
+    let material = match material {
+        Ok(material) => material,
+        Err(error) => {
+            metrics::counter!("scim_tekton_renewals_failed_total").increment(1);
+            let run = ObjectRef { name: grant.run_name.clone(), uid: grant.run_uid.clone(), generation: None };
+            warn!(grant = %grant.id, run = run.name, %error, "can't renew yet; the old credential stays");
+            return;
+        }
+    };
+    // The entitlement is judged anew, and the audit row is durable, before anything is handed out.
+    match context.store.renew_grant(grant.id, material.expires_at).await {
+        Ok(Activated::Active(renewed)) => hand_out(&context, &renewed, &material).await,
+        Ok(Activated::Revoking(lost)) => {
+            info!(grant = %grant.id, reason = ?lost.reason, "not renewed: the entitlement is gone");
+            drop(_working);
+            context.revoker.revoke_grant(grant.id).await;
+        }
+        Err(error) => warn!(grant = %grant.id, %error, "can't renew yet"),
+    }
+}
+
+async fn hand_out(context: &Context, grant: &GrantRecord, material: &Material) {
+    let client = &context.cluster.direct;
+    let replaced = match delivery::replace(client, grant, &context.instance, material).await {
+        // Somebody deleted the Secret: a fresh one, quietly.
+        Err(error) if is_not_found(&error) => delivery::deliver(client, grant, &context.instance, material).await,
+        other => other,
+    };
+    match replaced {
+        Ok(()) => info!(grant = %grant.id, renewals = grant.renewals, "renewed"),
+        Err(error) => warn!(grant = %grant.id, %error, "the renewed credential is not in its Secret yet"),
+    }
+    if let Err(error) = projection::update(&context.cluster.patient, grant).await {
+        warn!(grant = %grant.id, %error, "can't update the Grant object");
+    }
+}
+
+/// A JWT of our issuer for this Grant.
+pub fn oidc_material(
+    context: &Context,
+    grant: &GrantRecord,
+    run: &RunRecord,
+    ttl: Span,
+) -> Result<Material, IssueError> {
+    let pipeline = grant.facts.get("pipeline").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let groups = context.directory.load().groups_of(grant.user);
+    let issued = context.oidc.issue(grant, run, pipeline, groups, ttl, (context.clock)());
+    let (token, expires_at) = issued.map_err(|error| IssueError::Refused(error.to_string()))?;
+    let files = std::collections::BTreeMap::from([("token", token)]);
+    Ok(Material { files, expires_at, facts: grant.facts.clone() })
+}

@@ -1,0 +1,232 @@
+//! Making a Grant's account, its token and its bindings.
+
+use std::collections::BTreeMap;
+
+use chrono::Duration;
+use futures::future::{join_all, try_join_all};
+use k8s_openapi::{
+    api::{
+        authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
+        core::v1::{Secret, ServiceAccount},
+        rbac::v1::{RoleBinding, RoleRef as KubernetesRoleRef, Subject},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{Api, api::PostParams};
+use secrecy::SecretString;
+
+use super::{Facts, KubernetesProvider};
+use crate::{
+    cluster::{Verdict, is_conflict, time},
+    credential::{IssueError, Material, delivery},
+    store::GrantRecord,
+};
+
+/// The API server refuses shorter ones (422).
+const SHORTEST: Duration = Duration::minutes(10);
+
+impl KubernetesProvider {
+    /// Makes all of a Pending Grant, and hands nothing out. Create only: names are never used twice, so what exists
+    /// already is this Grant's own, from before a crash.
+    pub async fn issue(&self, grant: &GrantRecord, ttl: Duration) -> Result<Material, IssueError> {
+        let mut facts = Facts::of(grant);
+        let secret_uid = self.make_account(grant).await?;
+        fail::fail_point!("issue::account_made");
+        let (token, material_expiry) = self.request_token(grant, &secret_uid, ttl).await?;
+        self.remember(grant.id, token.clone());
+        self.set_ambient_rights_aside(&token, &mut facts).await;
+        self.make_bindings(grant, &facts).await?;
+        fail::fail_point!("issue::bindings_made");
+        Ok(self.material(grant, &token, material_expiry, &facts))
+    }
+
+    /// A fresh token for an Active Grant, bound to the same Secret.
+    pub async fn renew(&self, grant: &GrantRecord, ttl: Duration) -> Result<Material, IssueError> {
+        let secrets: Api<Secret> = Api::namespaced(self.cluster.direct.clone(), &self.grants_namespace);
+        let secret = secrets
+            .get(&Self::account_name(grant.id))
+            .await
+            .map_err(|error| IssueError::from_kubernetes(&error, "reading the grant's bound Secret"))?;
+        let uid = secret.metadata.uid.unwrap_or_default();
+        let (token, expires_at) = self.request_token(grant, &uid, ttl).await?;
+        self.remember(grant.id, token.clone());
+        Ok(self.material(grant, &token, expires_at, &Facts::of(grant)))
+    }
+
+    async fn make_account(&self, grant: &GrantRecord) -> Result<String, IssueError> {
+        let client = &self.cluster.direct;
+        let metadata = ObjectMeta {
+            name: Some(Self::account_name(grant.id)),
+            labels: Some(delivery::labels(grant.id, &self.instance)),
+            ..ObjectMeta::default()
+        };
+        let account = ServiceAccount {
+            metadata: metadata.clone(),
+            automount_service_account_token: Some(false),
+            ..ServiceAccount::default()
+        };
+        // No finalizer on the bound Secret: while it is only marked for deletion, its token is honoured (FACTS 17).
+        let secret = Secret { metadata, type_: Some("scim-tekton.dev/bound".into()), ..Secret::default() };
+        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &self.grants_namespace);
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), &self.grants_namespace);
+        let post = PostParams::default();
+        let (account, secret) = tokio::join!(accounts.create(&post, &account), secrets.create(&post, &secret));
+        match account {
+            Err(error) if !is_conflict(&error) => {
+                return Err(IssueError::from_kubernetes(&error, "making the grant's ServiceAccount"));
+            }
+            _ => {}
+        }
+        let secret = match secret {
+            Err(error) if is_conflict(&error) => secrets.get(&Self::account_name(grant.id)).await,
+            other => other,
+        };
+        secret
+            .map(|secret| secret.metadata.uid.unwrap_or_default())
+            .map_err(|error| IssueError::from_kubernetes(&error, "making the grant's bound Secret"))
+    }
+
+    async fn request_token(
+        &self,
+        grant: &GrantRecord,
+        secret_uid: &str,
+        ttl: Duration,
+    ) -> Result<(SecretString, chrono::DateTime<chrono::Utc>), IssueError> {
+        let name = Self::account_name(grant.id);
+        let left = grant.not_after - (self.clock)();
+        let request = TokenRequest {
+            spec: Some(TokenRequestSpec {
+                audiences: None,
+                // A credential that would outlive its `notAfter` is still dead then: the revocation sees to it.
+                expiration_seconds: Some(ttl.min(left).max(SHORTEST).num_seconds()),
+                bound_object_ref: Some(BoundObjectReference {
+                    api_version: Some("v1".into()),
+                    kind: Some("Secret".into()),
+                    name: Some(name.clone()),
+                    uid: Some(secret_uid.to_owned()),
+                }),
+            }),
+            ..TokenRequest::default()
+        };
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.cluster.direct.clone(), &self.grants_namespace);
+        let status = accounts
+            .create_token_request(&name, &PostParams::default(), &request)
+            .await
+            .map_err(|error| IssueError::from_kubernetes(&error, "asking for the grant's token"))?
+            .status
+            .ok_or_else(|| IssueError::Unavailable("the API server's TokenRequest has no status".into()))?;
+        let (Some(token), Some(expires_at)) = (status.token, status.expiration_timestamp) else {
+            return Err(IssueError::Unavailable("the API server's TokenRequest has no token".into()));
+        };
+        Ok((token.into(), time::from_kubernetes(&expires_at)))
+    }
+
+    /// What the account may do before it is bound is no work of ours, and can't be taken back by us: it is named as
+    /// residue and not waited for.
+    async fn set_ambient_rights_aside(&self, token: &SecretString, facts: &mut Facts) {
+        let servers = self.cluster.servers();
+        let Some(server) = servers.first() else { return };
+        let answers = join_all(facts.roles.iter().map(|role| async {
+            match (&role.probe, &role.read) {
+                (None, None) => (false, false),
+                (probe, read) => {
+                    let ask = async {
+                        match probe {
+                            Some(probe) => matches!(server.may_token(token, probe).await, Verdict::Allowed(_)),
+                            None => false,
+                        }
+                    };
+                    let reads = async {
+                        match read {
+                            Some(path) => matches!(server.read_with(token, path).await, Verdict::Allowed(_)),
+                            None => false,
+                        }
+                    };
+                    tokio::join!(ask, reads)
+                }
+            }
+        }))
+        .await;
+        for (role, (may, reads)) in facts.roles.iter_mut().zip(answers) {
+            if may && let Some(probe) = role.probe.take() {
+                facts.residue.push(format!("every authenticated account may {} {}", probe.verb, probe.resource));
+            }
+            if reads && let Some(path) = role.read.take() {
+                facts.residue.push(format!("every authenticated account may read {path}"));
+            }
+        }
+    }
+
+    async fn make_bindings(&self, grant: &GrantRecord, facts: &Facts) -> Result<(), IssueError> {
+        let bindings: Api<RoleBinding> = Api::namespaced(self.cluster.direct.clone(), &grant.namespace);
+        let post = PostParams::default();
+        let all = facts.roles.iter().enumerate().map(|(index, bound)| {
+            let binding = RoleBinding {
+                metadata: ObjectMeta {
+                    name: Some(Self::binding_name(grant.id, index)),
+                    labels: Some(delivery::labels(grant.id, &self.instance)),
+                    owner_references: Some(vec![delivery::owner(grant)]),
+                    ..ObjectMeta::default()
+                },
+                role_ref: KubernetesRoleRef {
+                    api_group: Some("rbac.authorization.k8s.io".into()),
+                    kind: bound.role.kind.as_str().into(),
+                    name: bound.role.name.clone(),
+                },
+                subjects: Some(vec![Subject {
+                    kind: "ServiceAccount".into(),
+                    name: Self::account_name(grant.id),
+                    namespace: Some(self.grants_namespace.clone()),
+                    ..Subject::default()
+                }]),
+            };
+            let (bindings, post) = (&bindings, &post);
+            async move {
+                match bindings.create(post, &binding).await {
+                    Err(error) if !is_conflict(&error) => Err(IssueError::from_kubernetes(
+                        &error,
+                        &format!("binding {} {}", bound.role.kind.as_str(), bound.role.name),
+                    )),
+                    _ => Ok(()),
+                }
+            }
+        });
+        try_join_all(all).await.map(drop)
+    }
+
+    fn material(
+        &self,
+        grant: &GrantRecord,
+        token: &SecretString,
+        expires_at: chrono::DateTime<chrono::Utc>,
+        facts: &Facts,
+    ) -> Material {
+        let ca = self.cluster.ca_pem();
+        let files = BTreeMap::from([
+            ("kubeconfig", kubeconfig(&grant.namespace).into()),
+            ("token", token.clone()),
+            ("ca.crt", ca.into()),
+            ("namespace", grant.namespace.clone().into()),
+        ]);
+        Material { files, expires_at, facts: facts.to_value() }
+    }
+}
+
+/// A kubeconfig that reads the token from the file beside it, so that a renewed one is taken up.
+fn kubeconfig(namespace: &str) -> String {
+    format!(
+        "apiVersion: v1
+kind: Config
+current-context: grant
+contexts:
+- name: grant
+  context: {{cluster: this, user: grant, namespace: {namespace}}}
+clusters:
+- name: this
+  cluster: {{server: \"https://kubernetes.default.svc\", certificate-authority: ca.crt}}
+users:
+- name: grant
+  user: {{tokenFile: token}}
+"
+    )
+}

@@ -1,0 +1,130 @@
+//! Before a Grant is begun: do its roles exist, and how will we see that they no longer work?
+
+use futures::future::try_join_all;
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
+use kube::{Api, Client};
+
+use super::{BoundRole, Facts};
+use crate::{
+    api::{KubernetesCredential, RoleKind, RoleRef},
+    cluster::{Action, is_not_found},
+    credential::IssueError,
+};
+
+/// Versions of the API groups that a read-only request can be made in without asking the API server's discovery.
+const VERSIONS: [(&str, &str); 7] = [
+    ("", "v1"),
+    ("apps", "v1"),
+    ("batch", "v1"),
+    ("networking.k8s.io", "v1"),
+    ("rbac.authorization.k8s.io", "v1"),
+    ("coordination.k8s.io", "v1"),
+    ("tekton.dev", "v1"),
+];
+
+/// Looks the template's roles up and finds what each allows.
+pub async fn plan(client: &Client, credential: &KubernetesCredential, namespace: &str) -> Result<Facts, IssueError> {
+    let roles = credential.role_refs.iter().map(|role| async move {
+        let rules = rules(client, role, namespace).await?;
+        Ok::<_, IssueError>(BoundRole {
+            role: role.clone(),
+            probe: rules.iter().find_map(|rule| action(rule, namespace)),
+            read: rules.iter().find_map(|rule| read_path(rule, namespace)),
+        })
+    });
+    Ok(Facts { roles: try_join_all(roles).await?, residue: Vec::new() })
+}
+
+async fn rules(client: &Client, role: &RoleRef, namespace: &str) -> Result<Vec<PolicyRule>, IssueError> {
+    let found = match role.kind {
+        RoleKind::Role => {
+            Api::<Role>::namespaced(client.clone(), namespace).get(&role.name).await.map(|role| role.rules)
+        }
+        RoleKind::ClusterRole => Api::<ClusterRole>::all(client.clone()).get(&role.name).await.map(|role| role.rules),
+    };
+    match found {
+        Ok(rules) => Ok(rules.unwrap_or_default()),
+        Err(error) if is_not_found(&error) => Err(IssueError::Refused(format!(
+            "the credential template names {} {}, which does not exist in namespace {namespace}",
+            role.kind.as_str(),
+            role.name
+        ))),
+        Err(error) => Err(IssueError::from_kubernetes(&error, &format!("reading role {}", role.name))),
+    }
+}
+
+/// One action that a rule allows.
+fn action(rule: &PolicyRule, namespace: &str) -> Option<Action> {
+    let resource = rule.resources.as_ref()?.first()?;
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    Some(Action {
+        verb: star(rule.verbs.first()?, "get"),
+        group: star(rule.api_groups.as_ref()?.first()?, ""),
+        resource: star(resource, "pods"),
+        subresource: subresource.to_owned(),
+        name: rule.resource_names.as_ref().and_then(|names| names.first()).cloned().unwrap_or_default(),
+        namespace: namespace.to_owned(),
+    })
+}
+
+/// A read-only request that a rule allows: one object if it names one, else a list of one, else an object that need
+/// not exist (404 is an answer to somebody who may read).
+fn read_path(rule: &PolicyRule, namespace: &str) -> Option<String> {
+    let allows = |verb| rule.verbs.iter().any(|allowed| allowed == verb || allowed == "*");
+    let group = star(rule.api_groups.as_ref()?.first()?, "");
+    let resource = rule.resources.as_ref()?.iter().find(|resource| !resource.contains('/'))?;
+    let resource = star(resource, "pods");
+    let (_, version) = VERSIONS.iter().find(|(known, _)| *known == group)?;
+    let base = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+    let base = format!("{base}/namespaces/{namespace}/{resource}");
+    match rule.resource_names.as_deref().and_then(<[String]>::first) {
+        Some(name) if allows("get") => Some(format!("{base}/{name}")),
+        Some(_) => None,
+        None if allows("list") => Some(format!("{base}?limit=1")),
+        None if allows("get") => Some(format!("{base}/scim-tekton-probe")),
+        None => None,
+    }
+}
+
+fn star(text: &str, instead: &str) -> String {
+    if text == "*" { instead.to_owned() } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(verbs: &[&str], groups: &[&str], resources: &[&str], names: &[&str]) -> PolicyRule {
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+        PolicyRule {
+            verbs: owned(verbs),
+            api_groups: Some(owned(groups)),
+            resources: Some(owned(resources)),
+            resource_names: (!names.is_empty()).then(|| owned(names)),
+            non_resource_urls: None,
+        }
+    }
+
+    #[test]
+    fn a_rule_gives_an_action_and_a_read_only_request() {
+        let rule = rule(&["create", "get"], &[""], &["pods/exec", "configmaps"], &[]);
+        let action = action(&rule, "prod").unwrap();
+        assert_eq!((action.verb.as_str(), action.resource.as_str(), action.subresource.as_str()), ("create", "pods", "exec"));
+        assert_eq!(read_path(&rule, "prod").unwrap(), "/api/v1/namespaces/prod/configmaps/scim-tekton-probe");
+    }
+
+    #[test]
+    fn named_objects_are_read_by_their_name_and_wildcards_by_a_list() {
+        let named = rule(&["get"], &["apps"], &["deployments"], &["shop"]);
+        assert_eq!(read_path(&named, "prod").unwrap(), "/apis/apps/v1/namespaces/prod/deployments/shop");
+        let wild = rule(&["*"], &["*"], &["*"], &[]);
+        assert_eq!(read_path(&wild, "prod").unwrap(), "/api/v1/namespaces/prod/pods?limit=1");
+        assert_eq!(action(&wild, "prod").unwrap().verb, "get");
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_no_request() {
+        assert_eq!(read_path(&rule(&["create"], &[""], &["configmaps"], &[]), "prod"), None);
+        assert_eq!(read_path(&rule(&["get"], &["example.com"], &["things"], &[]), "prod"), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! Taking a Grant back, and proving it.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::{join_all, select_ok};
+use k8s_openapi::api::{
+    core::v1::{Secret, ServiceAccount},
+    rbac::v1::RoleBinding,
+};
+use kube::{Api, Resource, api::DeleteParams};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep};
+
+use super::{Facts, KubernetesProvider};
+use crate::{
+    api::Receipt,
+    clock::rfc3339,
+    cluster::{ApiServer, Verdict, is_not_found},
+    credential::delivery,
+    store::GrantRecord,
+};
+
+/// Between two probes of one API server: a watch cache follows within milliseconds.
+const PROBE_PAUSE: Duration = Duration::from_millis(3);
+/// How long one attempt probes; what is not proven by then is tried again.
+const PROBE_TIME: Duration = Duration::from_secs(4);
+
+impl KubernetesProvider {
+    /// Takes everything of a Grant away, in any state, and writes into the Receipt what was achieved. Returns whether
+    /// nothing is left to do. Idempotent.
+    pub async fn revoke(&self, grant: &GrantRecord, receipt: &mut Receipt) -> bool {
+        let facts = Facts::of(grant);
+        receipt.residue.clone_from(&facts.residue);
+        receipt.residue.push("open watches and execs, and what the credential made, are not recalled".to_owned());
+        let unbound = join_all((0..facts.roles.len()).map(|index| {
+            self.delete_anywhere::<RoleBinding>(&grant.namespace, Self::binding_name(grant.id, index))
+        }))
+        .await;
+        for error in unbound.iter().filter_map(|result| result.as_ref().err()) {
+            receipt.unproven.insert("roleBindings".into(), error.clone());
+        }
+        if unbound.iter().any(Result::is_err) {
+            return false;
+        }
+        receipt.unproven.remove("roleBindings");
+        receipt.rbac_gone.get_or_insert_with(|| rfc3339((self.clock)()));
+        let name = Self::account_name(grant.id);
+        let (proofs, secret, account, copy) = tokio::join!(
+            self.prove(grant, &facts),
+            self.delete_anywhere::<Secret>(&self.grants_namespace, name.clone()),
+            self.delete_anywhere::<ServiceAccount>(&self.grants_namespace, name.clone()),
+            delivery::withdraw(&self.cluster.direct, grant),
+        );
+        receipt.unproven.clear();
+        for (address, proof) in proofs {
+            match proof {
+                Ok(at) => {
+                    receipt.refused.entry(address).or_insert(at);
+                }
+                Err(why) if !receipt.refused.contains_key(&address) => {
+                    receipt.unproven.insert(address, why);
+                }
+                Err(_) => {}
+            }
+        }
+        let gone = secret.is_ok() && account.is_ok() && copy.is_ok();
+        if gone && receipt.unproven.is_empty() {
+            self.forget(grant.id);
+        }
+        gone && receipt.unproven.is_empty()
+    }
+
+    /// Deletes through every API server at once: the first that has done it counts, so that a hanging one holds
+    /// nothing up. A delete goes to etcd, so `not found` is true whoever says it.
+    async fn delete_anywhere<K>(&self, namespace: &str, name: String) -> Result<(), String>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
+    {
+        let servers = self.cluster.servers();
+        let attempts = servers.iter().map(|server| {
+            let api: Api<K> = Api::namespaced(server.client.clone(), namespace);
+            let name = name.clone();
+            Box::pin(async move {
+                match api.delete(&name, &DeleteParams::default()).await {
+                    Err(error) if !is_not_found(&error) => Err(error.to_string()),
+                    _ => Ok(()),
+                }
+            })
+        });
+        match select_ok(attempts).await {
+            Ok(((), _)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks every API server until it refuses.
+    async fn prove(&self, grant: &GrantRecord, facts: &Facts) -> Vec<(String, Result<String, String>)> {
+        let servers = self.cluster.servers();
+        join_all(servers.iter().map(|server| async {
+            let proof = self.prove_at(server, grant, facts).await;
+            (server.address.to_string(), proof)
+        }))
+        .await
+    }
+
+    async fn prove_at(&self, server: &Arc<ApiServer>, grant: &GrantRecord, facts: &Facts) -> Result<String, String> {
+        let deadline = Instant::now() + PROBE_TIME;
+        loop {
+            let verdicts = join_all(facts.roles.iter().map(|role| async {
+                let reviewed = async {
+                    match (&role.probe, self.token(grant.id)) {
+                        (None, _) => Verdict::Refused,
+                        (Some(probe), Some(token)) => server.may_token(&token, probe).await,
+                        (Some(probe), None) => server.may_account(&self.user(grant), &self.groups(), probe).await,
+                    }
+                };
+                let read = async {
+                    match (&role.read, self.token(grant.id)) {
+                        (Some(path), Some(token)) => server.read_with(&token, path).await,
+                        _ => Verdict::Refused,
+                    }
+                };
+                let (reviewed, read) = tokio::join!(reviewed, read);
+                if reviewed == Verdict::Refused { read } else { reviewed }
+            }))
+            .await;
+            let Some(doubt) = verdicts.into_iter().find(|verdict| *verdict != Verdict::Refused) else {
+                return Ok(rfc3339((self.clock)()));
+            };
+            if Instant::now() >= deadline {
+                return Err(match doubt {
+                    Verdict::Allowed(reason) => format!("still allowed: {reason}"),
+                    Verdict::Unknown(error) => error,
+                    Verdict::Refused => "refused".into(),
+                });
+            }
+            sleep(PROBE_PAUSE).await;
+        }
+    }
+
+    fn user(&self, grant: &GrantRecord) -> String {
+        format!("system:serviceaccount:{}:{}", self.grants_namespace, Self::account_name(grant.id))
+    }
+
+    fn groups(&self) -> Vec<String> {
+        vec![
+            "system:serviceaccounts".to_owned(),
+            format!("system:serviceaccounts:{}", self.grants_namespace),
+            "system:authenticated".to_owned(),
+        ]
+    }
+}

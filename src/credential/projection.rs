@@ -1,0 +1,82 @@
+//! The Grant object that `kubectl get grants` shows: a projection of the store's row, never read back as truth.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+
+use super::delivery;
+use crate::{
+    api::{Grant, GrantIdentity, GrantPhase, GrantSpec, GrantStatus, ObjectRef},
+    clock::rfc3339,
+    cluster::{is_conflict, is_not_found},
+    store::{GrantId, GrantRecord},
+};
+
+/// Name of a Grant object.
+pub fn name(grant: GrantId) -> String {
+    format!("grant-{grant}")
+}
+
+/// The id of a Grant object's row.
+pub fn id(name: &str) -> Option<GrantId> {
+    name.strip_prefix("grant-")?.parse().ok()
+}
+
+/// Makes the object; one that exists is left as it is.
+pub async fn create(client: &Client, grant: &GrantRecord, instance: &str) -> kube::Result<()> {
+    let grants: Api<Grant> = Api::namespaced(client.clone(), &grant.namespace);
+    let mut object = Grant::new(&name(grant.id), spec(grant));
+    object.metadata = ObjectMeta {
+        name: Some(name(grant.id)),
+        labels: Some(delivery::labels(grant.id, instance)),
+        owner_references: Some(vec![delivery::owner(grant)]),
+        ..ObjectMeta::default()
+    };
+    match grants.create(&PostParams::default(), &object).await {
+        Err(error) if !is_conflict(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Brings the object's status up to the row; an object that is gone stays gone.
+pub async fn update(client: &Client, grant: &GrantRecord) -> kube::Result<()> {
+    let grants: Api<Grant> = Api::namespaced(client.clone(), &grant.namespace);
+    let patch = Patch::Merge(json!({ "status": status(grant) }));
+    match grants.patch_status(&name(grant.id), &PatchParams::default(), &patch).await {
+        Err(error) if !is_not_found(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn spec(grant: &GrantRecord) -> GrantSpec {
+    GrantSpec {
+        identity: GrantIdentity {
+            idp: grant.idp.to_string(),
+            id: grant.user.to_string(),
+            user_name: grant.user_name.clone(),
+        },
+        pipeline_run: ObjectRef { name: grant.run_name.clone(), uid: grant.run_uid.clone(), generation: None },
+        task: grant.task.clone(),
+        template: grant.template.clone(),
+        policy: grant.policy.clone(),
+        decision_id: grant.decision_id.clone(),
+        not_after: rfc3339(grant.not_after),
+    }
+}
+
+fn status(grant: &GrantRecord) -> GrantStatus {
+    GrantStatus {
+        phase: grant.phase,
+        secret_name: grant.secret_name.clone().filter(|_| grant.phase == GrantPhase::Active),
+        issued_at: grant.issued_at.map(rfc3339),
+        expires_at: grant.expires_at.map(rfc3339),
+        renewals: grant.renewals,
+        revoked_at: grant.revoked_at.map(rfc3339),
+        reason: grant.reason.map(|reason| reason.as_str().to_owned()).or_else(|| grant.failure.clone()),
+        receipt: grant.receipt.clone(),
+        conditions: Vec::new(),
+    }
+}

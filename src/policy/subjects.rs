@@ -1,0 +1,156 @@
+//! Who a policy means: its subjects with their IdP resolved, and which of them someone is.
+
+use std::sync::Arc;
+
+use imbl::OrdSet;
+
+use crate::{
+    api::{AccessPolicySpec, Subject},
+    directory::{Directory, SubjectRef},
+    identity::{IdpName, ResourceId, fold},
+};
+
+/// A subject that can't be told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubjectError {
+    /// Several IdPs, and the subject names none.
+    #[error("subject {index} ({name:?}) names no idp, and there are several: {idps}")]
+    IdpRequired {
+        /// Its place, from 0.
+        index: usize,
+        /// Its name.
+        name: String,
+        /// Those to choose from.
+        idps: String,
+    },
+    /// Not a SCIM id of ours.
+    #[error("subject {index}: expected a SCIM id, a UUID, got {id:?}")]
+    NotAnId {
+        /// Its place, from 0.
+        index: usize,
+        /// What stands there.
+        id: String,
+    },
+    /// Nothing that this version honours.
+    #[error("subject {index}: expected exactly one of group, user, by name or by id")]
+    Unsupported {
+        /// Its place, from 0.
+        index: usize,
+    },
+}
+
+/// The subjects of a policy, with names folded and the only IdP filled in where none is named.
+pub fn resolve_subjects(policy: &AccessPolicySpec, idps: &OrdSet<IdpName>) -> Result<Vec<SubjectRef>, SubjectError> {
+    policy.subjects.iter().enumerate().map(|(index, subject)| resolve(index, subject, idps)).collect()
+}
+
+fn resolve(index: usize, subject: &Subject, idps: &OrdSet<IdpName>) -> Result<SubjectRef, SubjectError> {
+    let id = |text: &str| {
+        text.parse::<ResourceId>().map_err(|_| SubjectError::NotAnId { index, id: text.chars().take(64).collect() })
+    };
+    let idp = |named: &Option<String>, name: &str| match named {
+        Some(idp) => Ok(IdpName::from(idp.as_str())),
+        None if idps.len() > 1 => Err(SubjectError::IdpRequired {
+            index,
+            name: name.into(),
+            idps: idps.iter().map(IdpName::as_str).collect::<Vec<_>>().join(", "),
+        }),
+        // Without any IdP there is nobody whom the subject could match.
+        None => Ok(idps.get_min().cloned().unwrap_or_else(|| "".into())),
+    };
+    match subject {
+        Subject { group: Some(group), user: None, agent: None } => match (&group.display_name, &group.id) {
+            (Some(name), None) => Ok(SubjectRef::GroupName(idp(&group.idp, name)?, fold(name))),
+            (None, Some(text)) => Ok(SubjectRef::GroupId(id(text)?)),
+            _ => Err(SubjectError::Unsupported { index }),
+        },
+        Subject { group: None, user: Some(user), agent: None } => match (&user.user_name, &user.id) {
+            (Some(name), None) => Ok(SubjectRef::UserName(idp(&user.idp, name)?, fold(name))),
+            (None, Some(text)) => Ok(SubjectRef::UserId(id(text)?)),
+            _ => Err(SubjectError::Unsupported { index }),
+        },
+        _ => Err(SubjectError::Unsupported { index }),
+    }
+}
+
+/// A subject that someone is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Matched {
+    /// They themselves.
+    User,
+    /// This group, directly or through nested ones, by its name as the IdP spells it.
+    Group(Arc<str>),
+}
+
+/// Which of the subjects a user is, by themselves or through (nested) groups; none: not entitled. Says nothing of
+/// `active`. The closure over the groups is walked once, whatever the number of subjects.
+pub fn matching(directory: &Directory, user: ResourceId, subjects: &[SubjectRef]) -> Vec<Matched> {
+    let groups = directory.groups_of(user);
+    let in_group = |id: ResourceId| groups.contains(&id).then(|| directory.group(id)).flatten();
+    subjects
+        .iter()
+        .filter_map(|subject| match subject {
+            SubjectRef::UserId(id) => (*id == user).then_some(Matched::User),
+            SubjectRef::UserName(idp, name) => {
+                directory.user_by_name(idp, name).filter(|found| found.id == user).map(|_| Matched::User)
+            }
+            SubjectRef::GroupId(id) => in_group(*id).map(|group| Matched::Group(group.display_name.clone())),
+            SubjectRef::GroupName(idp, name) => directory
+                .group_by_name(idp, name)
+                .and_then(|group| in_group(group.id))
+                .map(|group| Matched::Group(group.display_name.clone())),
+        })
+        .collect()
+}
+
+/// A subject in words, as a policy's author would say it.
+pub fn describe(subject: &SubjectRef) -> String {
+    match subject {
+        SubjectRef::UserId(id) => format!("user {id}"),
+        SubjectRef::UserName(idp, name) => format!("user {name} of {idp}"),
+        SubjectRef::GroupId(id) => format!("group {id}"),
+        SubjectRef::GroupName(idp, name) => format!("group {name} of {idp}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{GroupRef, UserRef};
+
+    fn policy(subjects: &[Subject]) -> AccessPolicySpec {
+        serde_json::from_value(serde_json::json!({ "source": "s", "subjects": subjects, "pipelines": [] })).unwrap()
+    }
+
+    fn group(idp: Option<&str>, name: &str) -> Subject {
+        let group = GroupRef { idp: idp.map(Into::into), display_name: Some(name.into()), id: None };
+        Subject { group: Some(group), ..Subject::default() }
+    }
+
+    fn idps(names: &[&str]) -> OrdSet<IdpName> {
+        names.iter().map(|name| IdpName::from(*name)).collect()
+    }
+
+    #[test]
+    fn the_only_idp_is_meant_where_none_is_named_and_names_are_folded() {
+        let found = resolve_subjects(&policy(&[group(None, "Deployers")]), &idps(&["okta"])).unwrap();
+        assert_eq!(found, [SubjectRef::GroupName("okta".into(), "deployers".into())]);
+    }
+
+    #[test]
+    fn an_idp_must_be_named_where_there_are_several() {
+        let error = resolve_subjects(&policy(&[group(None, "Deployers")]), &idps(&["okta", "entra"])).unwrap_err();
+        assert_eq!(error.to_string(), r#"subject 0 ("Deployers") names no idp, and there are several: entra, okta"#);
+        assert!(resolve_subjects(&policy(&[group(Some("okta"), "d")]), &idps(&["okta", "entra"])).is_ok());
+    }
+
+    #[test]
+    fn a_subject_that_is_no_id_or_nothing_at_all_is_an_error() {
+        let user = UserRef { id: Some("7".into()), ..UserRef::default() };
+        let subject = Subject { user: Some(user), ..Subject::default() };
+        let error = resolve_subjects(&policy(&[subject]), &idps(&["okta"])).unwrap_err();
+        assert_eq!(error, SubjectError::NotAnId { index: 0, id: "7".into() });
+        let error = resolve_subjects(&policy(&[Subject::default()]), &idps(&["okta"])).unwrap_err();
+        assert_eq!(error, SubjectError::Unsupported { index: 0 });
+    }
+}

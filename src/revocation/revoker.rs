@@ -1,0 +1,141 @@
+//! Executes intents to revoke.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use tokio::sync::Semaphore;
+use tracing::{error, info, warn};
+
+use super::InFlight;
+use crate::{
+    api::{GrantPhase, Receipt, RevocationReason},
+    clock::{Clock, rfc3339},
+    cluster::Cluster,
+    credential::{delivery, kubernetes::KubernetesProvider, projection},
+    store::{GrantId, GrantRecord, Revocations, Store, StoreError},
+};
+
+/// How long a revocation waits for an issue of the same Grant that is under way in this process.
+const ISSUE_WAIT: Duration = Duration::from_secs(4);
+/// How many Grants one loss of a group revokes at a time, so that it never delays a person's deactivation.
+const GROUP_LANE: usize = 64;
+
+/// Takes credentials back. One for each process.
+pub struct Revoker {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) cluster: Cluster,
+    kubernetes: Arc<KubernetesProvider>,
+    pub(super) clock: Clock,
+    /// Issues under way; the issuing controller registers here before it leaves a Pending row.
+    pub issuing: InFlight,
+    revoking: InFlight,
+    group_lane: Semaphore,
+}
+
+impl Revoker {
+    /// A revoker over these.
+    pub fn new(store: Arc<dyn Store>, cluster: Cluster, kubernetes: Arc<KubernetesProvider>, clock: Clock) -> Self {
+        Self {
+            store,
+            cluster,
+            kubernetes,
+            clock,
+            issuing: InFlight::default(),
+            revoking: InFlight::default(),
+            group_lane: Semaphore::new(GROUP_LANE),
+        }
+    }
+
+    /// Ends these Grants and runs. Returns when each Grant's credential is dead and proven so, or one attempt has
+    /// failed (then it is tried again later). The runs' pods may end after that.
+    pub async fn revoke(self: &Arc<Self>, revocations: Revocations) {
+        fail::fail_point!("revocation::off", |_| ());
+        let Revocations { grants, runs } = revocations;
+        let cancelled = join_all(runs.iter().map(|(run, reason)| self.cancel_run(run, *reason)));
+        let revoked = join_all(grants.iter().map(|grant| self.revoke_in_its_lane(grant)));
+        let (cancelled, _) = tokio::join!(cancelled, revoked);
+        for ((run, reason), cancelled) in runs.into_iter().zip(cancelled) {
+            let revoker = Arc::clone(self);
+            tokio::spawn(async move { revoker.end_pods(run, reason, cancelled).await });
+        }
+    }
+
+    async fn revoke_in_its_lane(&self, grant: &GrantRecord) {
+        let _lane = if grant.reason == Some(RevocationReason::GroupLost) {
+            self.group_lane.acquire().await.ok()
+        } else {
+            None
+        };
+        self.revoke_grant(grant.id).await;
+    }
+
+    /// One attempt at one Grant; joins an attempt that is under way.
+    pub async fn revoke_grant(&self, id: GrantId) {
+        let Some(_working) = self.revoking.begin(id) else {
+            self.revoking.ended(id).await;
+            return;
+        };
+        // A Pending Grant's bindings may be being made at this moment: what is deleted now would come after.
+        if tokio::time::timeout(ISSUE_WAIT, self.issuing.ended(id)).await.is_err() {
+            warn!(grant = %id, "an issue of this grant has not ended; its revocation is tried again");
+            return;
+        }
+        match self.attempt(id).await {
+            Ok(()) => {}
+            Err(error) => error!(grant = %id, %error, "a revocation could not be recorded; it is tried again"),
+        }
+    }
+
+    async fn attempt(&self, id: GrantId) -> Result<(), StoreError> {
+        let Some(grant) = self.store.grant(id).await? else { return Ok(()) };
+        if grant.phase != GrantPhase::Revoking {
+            return Ok(());
+        }
+        let asked = grant.asked_at.unwrap_or_else(|| (self.clock)());
+        let mut receipt =
+            grant.receipt.clone().unwrap_or_else(|| Receipt { asked: rfc3339(asked), ..Receipt::default() });
+        let done = match grant.provider.as_str() {
+            "oidc" => self.revoke_oidc(&grant, &mut receipt).await,
+            _ => self.kubernetes.revoke(&grant, &mut receipt).await,
+        };
+        self.store.record_receipt(id, &receipt, done).await?;
+        let took = (self.clock)() - asked;
+        if done {
+            metrics::histogram!("scim_tekton_revocation_seconds").record(took.as_seconds_f64());
+            info!(grant = %id, reason = grant.reason.map(RevocationReason::as_str), ms = took.num_milliseconds(), "revoked");
+        } else {
+            warn!(grant = %id, unproven = ?receipt.unproven, "a revocation is not proven yet; it is tried again");
+        }
+        self.show(id).await;
+        Ok(())
+    }
+
+    /// A JWT can't be recalled: introspection says inactive from the moment of the intent, and the copy goes.
+    async fn revoke_oidc(&self, grant: &GrantRecord, receipt: &mut Receipt) -> bool {
+        receipt.refused.entry("introspection".into()).or_insert_with(|| rfc3339((self.clock)()));
+        receipt.unproven.clear();
+        receipt.residue = vec![match grant.expires_at {
+            Some(end) => format!("a verifier that does not introspect accepts the JWT until {}", rfc3339(end)),
+            None => "no JWT was handed out".into(),
+        }];
+        match delivery::withdraw(&self.cluster.direct, grant).await {
+            Ok(()) => true,
+            Err(error) => {
+                receipt.unproven.insert("secret".into(), error.to_string());
+                false
+            }
+        }
+    }
+
+    /// Brings the Grant object up to its row, later: nobody waits for it.
+    pub(super) async fn show(&self, id: GrantId) {
+        let (store, client) = (Arc::clone(&self.store), self.cluster.patient.clone());
+        tokio::spawn(async move {
+            if let Ok(Some(grant)) = store.grant(id).await
+                && let Err(error) = projection::update(&client, &grant).await
+            {
+                warn!(grant = %id, %error, "can't update the Grant object");
+            }
+        });
+    }
+}

@@ -1,0 +1,3 @@
+module scim-tekton.test/cluster/image
+
+go 1.26

@@ -1,0 +1,17 @@
+#!/bin/bash
+# make test: everything. Tests of the library first, then the suite in the cluster; the last line is the sum of both.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+need_rust
+tests/cluster/check.sh
+run "" tests/cluster/packages.sh
+build failpoints
+
+code=0
+run "building and running the library's tests" record library cargo test --release --locked --lib || code=$?
+use_cluster
+CONFIG=tests/suite/config.yaml run "" tests/run/install.sh
+run "the suite runs" record suite "$ENTER" "$SUITE" || code=$?
+leave_cluster || code=1
+total library suite || exit 1
+exit "$code"

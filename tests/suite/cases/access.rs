@@ -1,0 +1,106 @@
+//! Groups become RBAC.
+
+use std::sync::Arc;
+
+use crate::{
+    ensure,
+    world::{OUR_TIME, Outcome, Person, Shop, World, apply, attempt, eventually, kubectl},
+};
+
+/// Whether `kubectl auth can-i` as this person says what is expected, at this API server, asked once.
+pub async fn can_i(server: &str, namespace: &str, person: &Person, expected: bool) -> Outcome {
+    let user = format!("okta:{}", person.user_name);
+    let args = ["--server", server, "auth", "can-i", "create", "configmaps", "-n", namespace, "--as", &user];
+    let (ok, out, err) = attempt("kubectl", &args, None).await?;
+    let said = out.trim();
+    ensure!(said == "yes" || said == "no", "{err}{out}");
+    ensure!(ok == expected && (said == "yes") == expected, "it says {said}");
+    Ok(())
+}
+
+fn binding(shop: &Shop) -> String {
+    format!(
+        "apiVersion: scim-tekton.dev/v1alpha1
+kind: GroupRoleBinding
+metadata: {{name: {ns}}}
+spec:
+  group: {{idp: okta, displayName: {group}}}
+  roleRefs: [{{kind: Role, name: deployer}}]
+  namespaces: {{names: [{ns}]}}
+",
+        ns = shop.namespace,
+        group = shop.group,
+    )
+}
+
+async fn bind(shop: &Shop) -> Outcome {
+    apply(&binding(shop)).await?;
+    kubectl(&["wait", "grouprolebinding", &shop.namespace, "--for=condition=Ready", "--timeout=30s"]).await.map(drop)
+}
+
+pub async fn g2_scim_adds_to_a_group_and_can_i_says_yes_removes_and_it_says_no_before_the_answer(
+    world: Arc<World>,
+) -> Outcome {
+    Shop::with(&world, "rbac", |shop| async move {
+        let (okta, servers) = (&shop.world.okta, shop.world.api_servers());
+        let bob = shop.person("bob").await?;
+        let carol = shop.deployer("carol").await?;
+        bind(&shop).await?;
+        for _ in 0..5 {
+            okta.add_member(&shop.group_id, &bob).await?;
+            for server in &servers {
+                can_i(server, &shop.namespace, &bob, true).await?;
+            }
+            okta.remove_member(&shop.group_id, &bob).await?;
+            for server in &servers {
+                can_i(server, &shop.namespace, &bob, false).await?;
+                can_i(server, &shop.namespace, &carol, true).await?;
+            }
+        }
+        // A person who leaves, and one who comes back.
+        okta.add_member(&shop.group_id, &bob).await?;
+        okta.deactivate(&bob).await?;
+        for server in &servers {
+            can_i(server, &shop.namespace, &bob, false).await?;
+        }
+        okta.activate(&bob).await?;
+        for server in &servers {
+            can_i(server, &shop.namespace, &bob, true).await?;
+        }
+        let nested = okta.push_group(&format!("{}-nested", shop.group), &[]).await?;
+        let dave = shop.person("dave").await?;
+        okta.add_member(&nested, &dave).await?;
+        let member = Person { id: nested.clone(), ..dave.clone() };
+        okta.add_member(&shop.group_id, &member).await?;
+        for server in &servers {
+            can_i(server, &shop.namespace, &dave, true).await?;
+        }
+        okta.must(reqwest::Method::DELETE, &format!("/Groups/{nested}"), None).await?;
+        for server in &servers {
+            can_i(server, &shop.namespace, &dave, false).await?;
+        }
+        okta.must(reqwest::Method::DELETE, &format!("/Users/{}", bob.id), None).await?;
+        for server in &servers {
+            can_i(server, &shop.namespace, &bob, false).await?;
+        }
+        kubectl(&["delete", "grouprolebinding", &shop.namespace]).await.map(drop)
+    })
+    .await
+}
+
+pub async fn a_deleted_group_role_binding_takes_its_role_bindings_with_it(world: Arc<World>) -> Outcome {
+    Shop::with(&world, "grb", |shop| async move {
+        let carol = shop.deployer("carol").await?;
+        bind(&shop).await?;
+        let server = shop.world.env("APISERVER_1").to_owned();
+        can_i(&server, &shop.namespace, &carol, true).await?;
+        kubectl(&["delete", "grouprolebinding", &shop.namespace]).await?;
+        eventually("the RoleBinding is gone", OUR_TIME, || async {
+            let label = format!("scim-tekton.dev/group-role-binding={}", shop.namespace);
+            let left = kubectl(&["get", "rolebindings", "-n", &shop.namespace, "-l", &label, "-o", "name"]).await?;
+            Ok(left.trim().is_empty().then_some(()))
+        })
+        .await
+    })
+    .await
+}

@@ -1,0 +1,68 @@
+//! The acceptance tests, by what they show.
+
+mod access;
+mod bad_input;
+mod deprovision;
+mod enforce;
+mod held;
+mod issuer;
+mod release;
+mod restart;
+mod tickets;
+
+use std::{pin::Pin, sync::Arc};
+
+use crate::{
+    story,
+    world::{Outcome, World},
+};
+
+pub use access::can_i;
+pub use deprovision::probers_of;
+pub use issuer::{introspect, verify_token};
+
+type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// A test: the sentence that holds, and how it is shown.
+pub struct Case {
+    /// The sentence.
+    pub name: &'static str,
+    /// How.
+    pub run: fn(Arc<World>) -> Running,
+}
+
+macro_rules! cases {
+    ($($path:path),* $(,)?) => {
+        vec![$(Case { name: stringify!($path), run: |world| Box::pin($path(world)) }),*]
+    };
+}
+
+/// Tests that don't mind each other.
+pub fn together() -> Vec<Case> {
+    cases![
+        access::g2_scim_adds_to_a_group_and_can_i_says_yes_removes_and_it_says_no_before_the_answer,
+        access::a_deleted_group_role_binding_takes_its_role_bindings_with_it,
+        tickets::g4_guessed_copied_late_or_foreign_tickets_end_the_run_without_a_task,
+        tickets::a_run_of_another_pipeline_or_service_account_is_refused,
+        enforce::in_an_enforce_namespace_no_run_without_a_ticket_and_no_ticket_without_pending,
+        enforce::a_pending_run_without_our_ticket_is_left_alone,
+        enforce::only_we_clear_pending_and_our_keys_are_immutable,
+        issuer::the_jwt_verifies_from_the_issuers_url_alone_is_renewed_twice_and_dies_with_its_person,
+        issuer::after_the_loss_of_the_group_no_token_is_issued,
+        bad_input::g8_what_is_refused_before_the_signature_holds_learns_nothing_and_stores_nothing,
+        bad_input::g8_what_is_refused_after_it_says_why_once_each,
+        bad_input::g8_bad_scim_gets_a_scim_error_and_nothing_of_it_is_stored,
+        deprovision::a_step_has_no_success_after_the_answer_in_20_of_20,
+    ]
+}
+
+/// Tests that measure, stop or replace the installed instance.
+pub fn alone() -> Vec<Case> {
+    cases![
+        held::g2_no_request_sent_after_the_answer_succeeds_in_100_of_100,
+        held::with_revocation_switched_off_the_same_test_fails,
+        restart::g1_what_was_begun_is_finished_after_kill_9,
+        release::the_release_binary_has_no_failpoint,
+        story::the_whole_story,
+    ]
+}

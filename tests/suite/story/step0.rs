@@ -1,0 +1,185 @@
+//! Step 0: needs nothing but the binary.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    ensure,
+    report::Report,
+    world::{Idp, OUR_TIME, Outcome, eventually, push_by, sign},
+};
+
+const SECRET: &str = "the demo's own webhook secret";
+
+/// A server of its own, from the release binary alone.
+pub struct Alone {
+    folder: tempfile::TempDir,
+    binary: PathBuf,
+    http: u16,
+    interceptor: u16,
+    server: Child,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// Provision, decide against a folder of policies, deactivate, decide again.
+pub async fn step0() -> Report {
+    let report = Report::default();
+    report.step(0, "Only the binary: provision, decide a recorded event, deactivate, see the decision turn");
+    let outcome = play(&report).await;
+    if let Err(error) = outcome {
+        report.check::<()>("step 0 goes on", Err(error));
+    }
+    report
+}
+
+async fn play(report: &Report) -> Outcome {
+    let started = Alone::start().await;
+    let Some(alone) = report.check("`scim-tekton serve` runs with a folder of policies and no cluster", started) else {
+        return Ok(());
+    };
+    let token = alone.cli(&["idp", "token", "create", "okta"]).await?.trim().to_owned();
+    let okta = Idp::with_token(&format!("http://127.0.0.1:{}", alone.http), token, reqwest::Client::new());
+    let provisioned = async {
+        let bob = okta.provision("bob@example.com", 583_231).await?;
+        okta.push_group("deployers", &[&bob]).await?;
+        Ok(bob)
+    };
+    let Some(bob) = report.check("Okta's calls provision Bob and the group deployers", provisioned.await) else {
+        return Ok(());
+    };
+    let event = sign(&push_by(bob.github), SECRET);
+    report.say("the event has the whole shape that GitHub documents, signed with the demo's secret; GitHub did not send it");
+    let request = event.interceptor_request("namespaces/prod/triggers/push", "deploy");
+    let allowed = async {
+        let answer = alone.ask(&request).await?;
+        ensure!(answer["continue"] == true, "expected an allowed event, got {answer}");
+        let decision = answer["extensions"]["scim"]["decisionId"].as_str().unwrap_or_default().to_owned();
+        alone.cli(&["explain", &decision]).await
+    };
+    if let Some(why) = report.check("Bob's push is allowed, with a ticket; `explain` says why", allowed.await) {
+        report.say(&why);
+    }
+    report.check("Okta deactivates Bob", okta.deactivate(&bob).await);
+    let denied = async {
+        let event = sign(&push_by(bob.github), SECRET);
+        let answer = alone.ask(&event.interceptor_request("namespaces/prod/triggers/push", "deploy")).await?;
+        ensure!(answer["continue"] == false, "expected a denied event, got {answer}");
+        Ok(answer["status"]["message"].as_str().unwrap_or_default().to_owned())
+    };
+    if let Some(sentence) = report.check("the same push is denied now", denied.await) {
+        report.say(&sentence);
+    }
+    let verified = alone.cli(&["audit", "verify"]).await;
+    if let Some(said) = report.check("the audit log verifies", verified) {
+        report.say(said.trim());
+    }
+    Ok(())
+}
+
+impl Alone {
+    async fn start() -> Outcome<Self> {
+        let binary = PathBuf::from(std::env::var("SCIM_TEKTON_BIN").unwrap_or_else(|_| "target/release/scim-tekton".into()));
+        ensure!(binary.exists(), "{}: no such file; `make build` makes it", binary.display());
+        let folder = tempfile::tempdir()?;
+        write_policies(folder.path())?;
+        let (http, interceptor, admin) = (free_port()?, free_port()?, free_port()?);
+        let config = format!(
+            "store: sqlite://{dir}/store.db
+policies: {dir}/policies
+kubernetes: {{enabled: false}}
+listen: {{http: '127.0.0.1:{http}', interceptor: '127.0.0.1:{interceptor}', admin: '127.0.0.1:{admin}'}}
+linkAuthority:
+  github.com: {{idp: okta, attribute: 'urn:scim-tekton:params:scim:schemas:extension:accounts:2.0:User:githubId'}}
+",
+            dir = folder.path().display(),
+        );
+        std::fs::write(folder.path().join("config.yaml"), config)?;
+        let log = std::fs::File::create(folder.path().join("log"))?;
+        let server = Command::new(&binary)
+            .args(["serve", "--config"])
+            .arg(folder.path().join("config.yaml"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let alone = Self { folder, binary, http, interceptor, server };
+        let ready = format!("http://127.0.0.1:{admin}/readyz");
+        let waited = eventually("the server is ready", OUR_TIME, || async {
+            Ok(reqwest::get(&ready).await.is_ok_and(|answer| answer.status().is_success()).then_some(()))
+        });
+        if let Err(error) = waited.await {
+            let log = std::fs::read_to_string(alone.folder.path().join("log")).unwrap_or_default();
+            return Err(format!("{error}\n{log}").into());
+        }
+        Ok(alone)
+    }
+
+    async fn cli(&self, args: &[&str]) -> Outcome<String> {
+        let config = self.folder.path().join("config.yaml").display().to_string();
+        let mut all = args.to_vec();
+        all.extend(["--config", &config]);
+        crate::world::run(&self.binary.display().to_string(), &all, None).await
+    }
+
+    async fn ask(&self, request: &Value) -> Outcome<Value> {
+        let ca: Value = serde_json::from_str(&std::fs::read_to_string(self.folder.path().join("ca.json"))?)?;
+        let ca = reqwest::Certificate::from_pem(ca["certificate"].as_str().unwrap_or_default().as_bytes())?;
+        let client = reqwest::Client::builder().tls_certs_only([ca]).timeout(Duration::from_secs(10)).build()?;
+        let url = format!("https://localhost:{}/", self.interceptor);
+        let answer = client.post(url).header("content-type", "application/json").body(request.to_string()).send().await?;
+        Ok(serde_json::from_str(&answer.text().await?)?)
+    }
+}
+
+fn free_port() -> Outcome<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn write_policies(folder: &Path) -> Outcome {
+    let secrets = folder.join("policies/secrets/github-webhook");
+    std::fs::create_dir_all(&secrets)?;
+    std::fs::write(secrets.join("secret"), SECRET)?;
+    let objects = [
+        json!({
+            "apiVersion": "scim-tekton.dev/v1alpha1", "kind": "EventSource", "metadata": {"name": "github-acme"},
+            "spec": {
+                "type": "github", "host": "github.com",
+                "webhook": {"secretRefs": [{"name": "github-webhook", "key": "secret"}]},
+                "repositories": {"owners": [123_456]}, "namespaces": ["prod"],
+            },
+        }),
+        json!({
+            "apiVersion": "scim-tekton.dev/v1alpha1", "kind": "AccessPolicy",
+            "metadata": {"name": "deploy", "namespace": "prod"},
+            "spec": {
+                "source": "github-acme",
+                "subjects": [{"group": {"idp": "okta", "displayName": "deployers"}}],
+                "events": [{"types": ["push"]}],
+                "pipelines": [{"name": "deploy"}],
+            },
+        }),
+        json!({
+            "apiVersion": "triggers.tekton.dev/v1beta1", "kind": "Trigger",
+            "metadata": {"name": "push", "namespace": "prod"},
+            "spec": {"interceptors": [{
+                "ref": {"name": "scim", "kind": "ClusterInterceptor"},
+                "params": [{"name": "policy", "value": "deploy"}],
+            }]},
+        }),
+    ];
+    let text: Vec<_> = objects.iter().map(ToString::to_string).collect();
+    std::fs::write(folder.join("policies/prod.yaml"), text.join("\n---\n"))?;
+    Ok(())
+}
