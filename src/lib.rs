@@ -23,3 +23,6 @@ pub mod api;
 pub mod clock;
 pub mod ticket;
 pub mod escape;
+
+#[cfg(test)]
+mod fake;

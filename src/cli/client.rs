@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::server::control::wire::Problem;
 
 /// A revocation of thousands of Grants takes its time; a server that hangs must not hang the terminal for ever.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Why the server gave no answer, or none that is one.
 #[derive(Debug, thiserror::Error)]

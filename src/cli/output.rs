@@ -71,7 +71,7 @@ impl Table {
     }
 
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.iter().map(|cell| escape(cell).into_owned()).collect());
+        self.rows.push(cells.into_iter().map(|cell| escape(&cell).into_owned()).collect());
     }
 
     /// A thing's properties, one a line, empty ones left out.

@@ -17,14 +17,13 @@ use super::client::{Client, ClientError};
 use crate::{
     audit::{self, Kind},
     directory::{Change, Directory},
+    fake::{FakeStore, run_and_grant},
     identity::{Resource, ResourceId, ResourceKind},
     server::control::{
-        ControlState, Effects, SocketError, bind_unix,
-        fake::{FakeStore, run_and_grant},
-        router, serve_unix,
+        ControlState, Effects, SocketError, bind_unix, router, serve_unix,
         wire::{AuditPage, GroupWithUsers, Listed, NewToken, RevokeAnswer, RevokeRequest, TokenMade, UserView},
     },
-    store::Revocations,
+    store::{Revocations, SqliteStore, Store},
     ticket::{SecretHash, well_formed},
 };
 
@@ -69,6 +68,11 @@ fn person(id: u128) -> ResourceId {
 }
 
 fn start() -> Server {
+    let store = Arc::new(FakeStore::default());
+    start_with(store.clone(), store)
+}
+
+fn start_with(store: Arc<dyn Store>, fake: Arc<FakeStore>) -> Server {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut directory = Directory::default();
     let changes = [
@@ -81,9 +85,9 @@ fn start() -> Server {
         Change::Members { group: person(4), added: vec![person(1), person(2)], removed: vec![] },
     ];
     directory.apply(1, &changes);
-    let (store, seen) = (Arc::new(FakeStore::default()), Arc::new(Seen::default()));
+    let seen = Arc::new(Seen::default());
     let state = ControlState {
-        store: store.clone(),
+        store,
         directory: Arc::new(ArcSwap::from_pointee(directory)),
         clock: Arc::new(|| DateTime::UNIX_EPOCH),
         effects: seen.clone(),
@@ -96,7 +100,7 @@ fn start() -> Server {
         let _ = stopped.await;
     });
     tokio::spawn(served.into_future());
-    Server { client: Client::new(path).unwrap(), store, seen, folder, _stop: stop }
+    Server { client: Client::new(path).unwrap(), store: fake, seen, folder, _stop: stop }
 }
 
 #[tokio::test]
@@ -210,4 +214,26 @@ async fn without_a_server_the_way_to_one_is_said() {
     let error = client.get::<Value>(&["tokens"], &[]).await.unwrap_err().to_string();
     assert!(error.contains("no server answers at /nowhere/c.sock: is `scim-tekton serve` running?"), "{error}");
     assert!(error.contains("kubectl"), "{error}");
+}
+
+#[tokio::test]
+async fn with_the_real_store_two_tokens_are_the_most_and_the_log_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("s.db"), Arc::new(|| DateTime::UNIX_EPOCH), Box::new(|_, _| {}));
+    let server = start_with(store.unwrap(), Arc::default());
+    let make = || async {
+        let new = NewToken { idp: "okta".parse().unwrap(), expires_in: 60 };
+        server.client.post::<TokenMade>(&["tokens"], &new).await
+    };
+    let first = make().await.unwrap();
+    make().await.unwrap();
+    let third = make().await.map(|_| ()).unwrap_err().to_string();
+    assert!(third.contains("2 live tokens"), "{third}");
+    let _: Value = server.client.post(&["tokens", &first.record.id, "revoke"], &()).await.unwrap();
+    make().await.unwrap();
+    let page: AuditPage = server.client.get(&["audit"], &[]).await.unwrap();
+    let mut verifier = audit::Verifier::default();
+    page.rows.iter().for_each(|row| verifier.push(row).unwrap());
+    let kinds: Vec<_> = page.rows.iter().map(|row| row.entry.kind).collect();
+    assert_eq!(kinds, [Kind::TokenCreated, Kind::TokenCreated, Kind::TokenRevoked, Kind::TokenCreated]);
 }

@@ -124,7 +124,7 @@ mod tests {
         lines[2] = lines[2].replacen('{', r#"{"note":"approved","#, 1);
         assert!(verify(&lines).unwrap_err().contains("line 3"));
         let mut lines = log(5);
-        lines[2] = lines[2].replacen("{", r#"{"run":"x","#, 1);
+        lines[2] = lines[2].replacen('{', r#"{"run":"x","#, 1);
         assert!(verify(&lines).unwrap_err().contains("line 3"));
         assert!(verify(&["not json".to_owned()]).unwrap_err().contains("line 1"));
     }

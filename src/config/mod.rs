@@ -122,13 +122,11 @@ impl Config {
 
     /// The address under which the world reaches us: `externalUrl`, else this machine's own.
     pub fn external_url(&self) -> String {
-        match &self.external_url {
-            Some(url) => url.as_str().to_owned(),
-            None => {
-                let scheme = if self.listen.tls { "https" } else { "http" };
-                format!("{scheme}://{}", reachable(self.listen.http))
-            }
+        if let Some(url) = &self.external_url {
+            return url.as_str().to_owned();
         }
+        let scheme = if self.listen.tls { "https" } else { "http" };
+        format!("{scheme}://{}", reachable(self.listen.http))
     }
 
     /// Whose word the Directory takes for Links.

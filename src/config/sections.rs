@@ -8,6 +8,8 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::identity::Mode;
+
 use super::{AttributePath, Enabled, IdpLabel, Span};
 
 /// A part of the program that `serve` can run.
@@ -69,6 +71,52 @@ pub struct Idp {
     /// How the API server names its users.
     #[serde(default)]
     pub kubernetes: IdpKubernetes,
+    /// How its SCIM is read and answered.
+    #[serde(default)]
+    pub scim: IdpScim,
+}
+
+/// How an IdP's SCIM is read and answered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IdpScim {
+    /// How strictly it is read.
+    pub mode: ScimMode,
+    /// What a PATCH is answered with when it doesn't say what it prefers.
+    pub patch_answer: PatchAnswer,
+}
+
+/// How strictly an IdP is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ScimMode {
+    /// What IdPs really send is taken.
+    #[default]
+    Compat,
+    /// What deviates from RFC 7643 and RFC 7644 is an error.
+    Strict,
+}
+
+impl From<ScimMode> for Mode {
+    fn from(mode: ScimMode) -> Self {
+        match mode {
+            ScimMode::Compat => Self::Compat,
+            ScimMode::Strict => Self::Strict,
+        }
+    }
+}
+
+/// What a PATCH is answered with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PatchAnswer {
+    /// 204 for groups, 200 with the resource for users.
+    #[default]
+    Auto,
+    /// 200 with the resource.
+    Resource,
+    /// 204.
+    NoContent,
 }
 
 /// How the API server's own authentication names an IdP's users: what GroupRoleBindings must write.

@@ -1,4 +1,4 @@
-use super::super::{Component, Enabled, Span};
+use super::super::{Component, Enabled, ScimMode, Span};
 use super::*;
 
 fn load(yaml: &str, env: &[(&str, &str)]) -> Result<Config, String> {
@@ -33,6 +33,7 @@ components: [issuer, scim]
 idps:
 - name: okta
   kubernetes: {usernamePrefix: "okta:"}
+  scim: {mode: strict, patchAnswer: noContent}
 linkAuthority:
   github.com: {idp: okta, attribute: "urn:acme:2.0:User:githubId"}
 scim: {revocationWait: 10s}
@@ -51,6 +52,7 @@ kubernetes: {enabled: false}
     assert_eq!(config.scim.revocation_wait, Span::seconds(10));
     assert_eq!(config.kubernetes.enabled, Enabled::False);
     assert_eq!(config.idps[0].kubernetes.username_attribute, "userName");
+    assert_eq!(config.idps[0].scim.mode, ScimMode::Strict);
     let [authority] = &config.link_authorities()[..] else { panic!("one authority") };
     assert_eq!((authority.schema.as_str(), authority.attribute.as_str()), ("urn:acme:2.0:User", "githubId"));
 }

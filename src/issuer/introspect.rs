@@ -27,7 +27,7 @@ pub(super) struct Request {
 
 /// RFC 7662 §2.2, for a token that is good.
 #[derive(Debug, Serialize)]
-struct Active {
+struct Good {
     active: bool,
     iss: String,
     sub: String,
@@ -65,7 +65,7 @@ async fn judge(
     client: &Client,
     token: &str,
     now: DateTime<Utc>,
-) -> Result<Option<Active>, OAuthError> {
+) -> Result<Option<Good>, OAuthError> {
     let claims: Option<Claims> = issuer.keys.load().verify(token, TYP);
     let Some(claims) = claims.filter(|claims| is_for(claims, &issuer.url, client, now)) else { return Ok(None) };
     let Ok(id) = claims.grant_id.parse() else { return Ok(None) };
@@ -73,7 +73,7 @@ async fn judge(
         tracing::warn!(%error, "introspection could not ask the store");
         OAuthError::Unavailable
     })?;
-    Ok(grant.filter(|grant| is_live(grant, &claims, now)).map(|grant| Active {
+    Ok(grant.filter(|grant| is_live(grant, &claims, now)).map(|grant| Good {
         active: true,
         iss: claims.issuer,
         sub: claims.subject,

@@ -12,9 +12,9 @@ use crate::{
     api::GrantPhase,
     config::{IssuerClient, Target},
     credential::oidc::OidcProvider,
+    fake::{FakeStore, run_and_grant},
     identity::ResourceId,
     keys::SigningKeys,
-    server::control::fake::{FakeStore, run_and_grant},
 };
 
 const URL: &str = "https://scim.example.com/base";

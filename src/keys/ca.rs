@@ -38,10 +38,10 @@ impl CertificateAuthority {
     pub fn make(now: DateTime<Utc>) -> Result<Self, KeyError> {
         let name = format!("scim-tekton CA {}", now.format("%Y-%m-%dT%H:%M:%SZ"));
         let not_after = now + CA_LIVES;
-        let pair = KeyPair::generate().map_err(failed)?;
+        let pair = KeyPair::generate()?;
         let mut params = params(&name);
         valid(&mut params, now - BACKDATED, not_after);
-        let certificate = params.self_signed(&pair).map_err(failed)?.pem();
+        let certificate = params.self_signed(&pair)?.pem();
         Ok(Self { name, not_after, certificate, key: pair.serialize_pem().into() })
     }
 
@@ -63,19 +63,19 @@ impl CertificateAuthority {
 
     /// A certificate for these DNS names and addresses, good for 90 days.
     pub fn issue(&self, dns_names: &[String], addresses: &[IpAddr], now: DateTime<Utc>) -> Result<Leaf, KeyError> {
-        let pair = KeyPair::generate().map_err(failed)?;
-        let ca_pair = KeyPair::from_pem(self.key.expose_secret()).map_err(failed)?;
+        let pair = KeyPair::generate()?;
+        let ca_pair = KeyPair::from_pem(self.key.expose_secret())?;
         let issuer = Issuer::new(params(&self.name), ca_pair);
         let not_after = (now + LEAF_LIVES).min(self.not_after);
-        let mut leaf = CertificateParams::new(dns_names.to_vec()).map_err(failed)?;
+        let mut leaf = CertificateParams::new(dns_names.to_vec())?;
         leaf.subject_alt_names.extend(addresses.iter().copied().map(SanType::IpAddress));
         leaf.distinguished_name = named(dns_names.first().map_or("scim-tekton", String::as_str));
         valid(&mut leaf, now - BACKDATED, not_after);
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         leaf.use_authority_key_identifier_extension = true;
-        let certificate = leaf.signed_by(&pair, &issuer).map_err(failed)?;
-        Leaf::new(certificate.pem(), pair.serialize_pem().into(), not_after)
+        let certificate = leaf.signed_by(&pair, &issuer)?;
+        Leaf::new(certificate.pem(), &pair.serialize_pem().into(), not_after)
     }
 
     /// Whether a successor should be made: leaves could not live their full time any more.
@@ -124,10 +124,6 @@ fn valid(params: &mut CertificateParams, from: DateTime<Utc>, to: DateTime<Utc>)
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     params.not_before = epoch + since(from);
     params.not_after = epoch + since(to);
-}
-
-fn failed(error: rcgen::Error) -> KeyError {
-    KeyError::Make(error.to_string())
 }
 
 #[cfg(test)]

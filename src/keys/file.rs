@@ -42,9 +42,9 @@ pub fn load_or_make<T: KeyDocument>(folder: &Path, make: impl FnOnce() -> Result
     if let Some(kept) = load(folder)? {
         return Ok(kept);
     }
-    let made = make()?;
-    save(folder, &made)?;
-    Ok(made)
+    let new = make()?;
+    save(folder, &new)?;
+    Ok(new)
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

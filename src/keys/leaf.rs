@@ -33,7 +33,7 @@ impl fmt::Debug for Leaf {
 
 impl Leaf {
     /// From PEM: the certificate (with its chain after it) and its key.
-    pub fn new(certificate: String, key: SecretString, not_after: DateTime<Utc>) -> Result<Self, KeyError> {
+    pub fn new(certificate: String, key: &SecretString, not_after: DateTime<Utc>) -> Result<Self, KeyError> {
         let broken = || KeyError::Read { what: "certificate", expected: "a certificate and its own key in PEM" };
         let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
             .collect::<Result<Vec<_>, _>>()

@@ -30,6 +30,9 @@ pub enum KeyError {
         /// What it should have been.
         expected: &'static str,
     },
+    /// The certificate library failed.
+    #[error("no certificate could be made: {0}")]
+    Certificate(#[from] rcgen::Error),
     /// Something could not be signed.
     #[error("nothing could be signed: {0}")]
     Sign(String),

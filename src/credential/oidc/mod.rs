@@ -128,7 +128,7 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::*;
-    use crate::{keys::SigningKeys, server::control::fake::run_and_grant};
+    use crate::{fake::run_and_grant, keys::SigningKeys};
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000, 500_000_000).unwrap()

@@ -1,5 +1,7 @@
 //! Pages of the audit log.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
@@ -9,7 +11,10 @@ use super::{
     ControlState, Refusal,
     wire::{AuditPage, AuditQuery},
 };
-use crate::store::{Store, StoreError};
+use crate::{
+    identity::ResourceId,
+    store::{Store, StoreError},
+};
 
 /// Rows of one answer at most.
 const PAGE: usize = 1000;
@@ -25,13 +30,22 @@ pub(super) async fn page(
         None => query.after.unwrap_or(0).max(0),
     };
     let rows = control.store.audit_rows(after, limit).await?;
-    let directory = control.directory.load();
-    let people = rows
-        .iter()
-        .filter_map(|row| directory.user(row.entry.user?))
-        .map(|user| (user.id, user.user_name.to_string()))
-        .collect();
+    let mut people = BTreeMap::new();
+    for id in rows.iter().filter_map(|row| row.entry.user).collect::<BTreeSet<_>>() {
+        if let Some(name) = name(&control, id).await? {
+            people.insert(id, name);
+        }
+    }
     Ok(Json(AuditPage { rows, people }))
+}
+
+/// What a person is called, or was: unless that was erased.
+pub(super) async fn name(control: &ControlState, id: ResourceId) -> Result<Option<String>, StoreError> {
+    let known = control.directory.load().user(id).map(|user| user.user_name.to_string());
+    match known {
+        Some(name) => Ok(Some(name)),
+        None => control.store.audit_name(id).await,
+    }
 }
 
 /// Number of the newest row. The store answers "is there a row after N"; rows are numbered without gaps, so doubling

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
 };
 
-use super::{ControlState, Refusal, wire::DecisionView};
+use super::{ControlState, Refusal, audit, wire::DecisionView};
 
 pub(super) async fn show(
     State(control): State<ControlState>,
@@ -16,7 +16,9 @@ pub(super) async fn show(
         .decision(&id)
         .await?
         .ok_or_else(|| Refusal::not_found(format!("there is no decision {id:?}: see `scim-tekton audit tail`")))?;
-    let directory = control.directory.load();
-    let user_name = record.user.and_then(|id| directory.user(id)).map(|user| user.user_name.to_string());
+    let user_name = match record.user {
+        Some(id) => audit::name(&control, id).await?,
+        None => None,
+    };
     Ok(Json(DecisionView { record, user_name }))
 }

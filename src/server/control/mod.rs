@@ -5,8 +5,6 @@
 
 mod audit;
 mod decisions;
-#[cfg(test)]
-pub(crate) mod fake;
 mod grants;
 mod people;
 mod socket;

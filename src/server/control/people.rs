@@ -67,8 +67,8 @@ pub(super) async fn group(
     let directory = control.directory.load_full();
     let by_id = name.parse().ok().and_then(|id: ResourceId| directory.group(id));
     let named = candidates(&directory, query.idp.as_deref()).filter_map(|idp| directory.group_by_name(idp, &name));
-    let found = by_id.into_iter().chain(named).collect();
-    let group = exactly_one("group", &name, found, |group| &group.idp)?;
+    let found: Vec<_> = by_id.into_iter().chain(named).collect();
+    let group = exactly_one("group", &name, &found, |group| &group.idp)?;
     let mut members: Vec<_> = directory.users_in(group.id).map(|user| user_view(&directory, user)).collect();
     members.sort_by(|a, b| a.user_name.cmp(&b.user_name));
     Ok(Json(GroupWithUsers { group: group_view(&directory, group), members }))
@@ -78,7 +78,8 @@ pub(super) async fn group(
 pub(super) fn find_user<'a>(directory: &'a Directory, name: &str, idp: Option<&str>) -> Result<&'a Arc<User>, Refusal> {
     let by_id = name.parse().ok().and_then(|id: ResourceId| directory.user(id));
     let named = candidates(directory, idp).filter_map(|idp| directory.user_by_name(idp, name));
-    exactly_one("user", name, by_id.into_iter().chain(named).collect(), |user| &user.idp)
+    let found: Vec<_> = by_id.into_iter().chain(named).collect();
+    exactly_one("user", name, &found, |user| &user.idp)
 }
 
 fn candidates<'a>(directory: &'a Directory, only: Option<&'a str>) -> impl Iterator<Item = &'a IdpName> {
@@ -88,11 +89,11 @@ fn candidates<'a>(directory: &'a Directory, only: Option<&'a str>) -> impl Itera
 fn exactly_one<'a, T>(
     kind: &str,
     name: &str,
-    found: Vec<&'a Arc<T>>,
+    found: &[&'a Arc<T>],
     idp: impl Fn(&T) -> &IdpName,
 ) -> Result<&'a Arc<T>, Refusal> {
-    match found[..] {
-        [one] => Ok(one),
+    match found {
+        [one] => Ok(*one),
         [] => Err(Refusal::not_found(format!("there is no {kind} {name:?}: see `scim-tekton {kind}s list`"))),
         _ => {
             let idps: Vec<_> = found.iter().map(|found| idp(found).as_str()).collect();

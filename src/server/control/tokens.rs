@@ -11,10 +11,7 @@ use super::{
     ControlState, Refusal,
     wire::{NewToken, TokenMade},
 };
-use crate::{store::TokenRecord, ticket};
-
-/// What our SCIM bearer tokens begin with, for secret scanners.
-pub const TOKEN_PREFIX: &str = "scimidp_";
+use crate::{scim::TOKEN_PREFIX, store::TokenRecord, ticket};
 
 pub(super) async fn create(
     State(control): State<ControlState>,

@@ -150,7 +150,7 @@ pub struct DecisionView {
     /// What was recorded.
     #[serde(flatten)]
     pub record: DecisionRecord,
-    /// Who it is about, if the Directory still knows.
+    /// Who it is about, if that is still known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_name: Option<String>,
 }
@@ -167,7 +167,7 @@ pub struct AuditQuery {
     pub last: Option<i64>,
 }
 
-/// Rows of the audit log, and the names of the people in them that the Directory knows: rows carry ids only.
+/// Rows of the audit log, and the names of the people in them as far as they are known: rows carry ids only.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct AuditPage {
     /// In order.
