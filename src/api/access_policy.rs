@@ -33,18 +33,22 @@ pub struct AccessPolicySpec {
     pub source: String,
     /// Who; any one matches.
     #[x_kube(validation = Rule::new("self.size() >= 1 && self.size() <= 64").message("spec.subjects: at least one subject, at most 64"))]
+    #[schemars(length(max = 64))]
     pub subjects: Vec<Subject>,
     /// On which events; any one matches, none means any event that the source's type knows.
     #[serde(default)]
+    #[schemars(length(max = 64))]
     pub events: Vec<EventRule>,
     /// What such a run may be.
     #[x_kube(validation = Rule::new("self.size() >= 1").message("spec.pipelines: at least one pipeline"))]
+    #[schemars(length(max = 64))]
     pub pipelines: Vec<PipelineRule>,
     /// The service account that such a run must use; absent: `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,
     /// CredentialTemplates of this namespace that such a run may ask for.
     #[serde(default)]
+    #[schemars(length(max = 64))]
     pub credential_templates: Vec<String>,
     /// Longest time between the run's creation and its start, as `1h`, `30m`, `90s`. Default 1h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,9 +160,11 @@ pub struct AgentRef {
 pub struct EventRule {
     /// Event types as the source names them (`push`); none means any.
     #[serde(default)]
+    #[schemars(length(max = 64))]
     pub types: Vec<String>,
     /// How much the event's author is trusted; default `[member]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8))]
     pub trust: Option<Vec<String>>,
     /// CEL over `body`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

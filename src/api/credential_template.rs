@@ -63,6 +63,7 @@ pub enum Delivery {
 
 /// A provider that later versions honour; admitted by no API server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct Unsupported {
     /// Any of it.
     #[serde(flatten)]
@@ -80,6 +81,7 @@ pub struct Unsupported {
 pub struct KubernetesCredential {
     /// Roles of this namespace or ClusterRoles; the credential may what these grant, in this namespace.
     #[x_kube(validation = Rule::new("self.size() >= 1 && self.size() <= 8").message("kubernetes.roleRefs: one to eight roles"))]
+    #[schemars(length(max = 8))]
     pub role_refs: Vec<RoleRef>,
     /// Audiences of the token; default: the API server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

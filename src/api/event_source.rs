@@ -57,6 +57,7 @@ pub enum EventSourceType {
 pub struct Webhook {
     /// One secret, or two while it is rotated; Secrets of the install namespace.
     #[x_kube(validation = Rule::new("self.size() >= 1 && self.size() <= 2").message("webhook.secretRefs: one secret, or two while rotating"))]
+    #[schemars(length(max = 2))]
     pub secret_refs: Vec<SecretKeyRef>,
 }
 
@@ -74,6 +75,7 @@ pub struct SecretKeyRef {
 pub struct Repositories {
     /// Numeric ids of the owners (users or organisations) at the host.
     #[serde(default)]
+    #[schemars(with = "Vec<i64>")]
     pub owners: Vec<u64>,
 }
 

@@ -31,6 +31,7 @@ pub struct GroupRoleBindingSpec {
     pub group: GroupRef,
     /// Which roles.
     #[x_kube(validation = Rule::new("self.size() >= 1 && self.size() <= 8").message("spec.roleRefs: one to eight roles"))]
+    #[schemars(length(max = 8))]
     pub role_refs: Vec<RoleRef>,
     /// Where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,6 +47,7 @@ pub struct GroupRoleBindingSpec {
 pub struct Namespaces {
     /// Their names.
     #[serde(default)]
+    #[schemars(length(max = 256))]
     pub names: Vec<String>,
     /// By label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
