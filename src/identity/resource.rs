@@ -123,6 +123,19 @@ impl Resource {
         format!("W/\"{}\"", self.version)
     }
 
+    /// Attributes that should hold a host's numeric account id and hold something else, as a login: they make no Link.
+    pub fn misfit_accounts(&self) -> impl Iterator<Item = &'static str> {
+        super::schema::extensions(self.kind).iter().flat_map(|schema| {
+            let held = self.attributes.get(schema.id);
+            schema.attributes.iter().filter(|attribute| attribute.format == super::schema::Format::Account).filter_map(
+                move |attribute| {
+                    let text = held?.get(attribute.name)?.as_str()?;
+                    text.parse::<u64>().is_err().then_some(attribute.name)
+                },
+            )
+        })
+    }
+
     /// `displayName`, where there is one.
     pub fn display_name(&self) -> Option<&str> {
         self.attributes.get("displayName").and_then(Value::as_str)

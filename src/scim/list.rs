@@ -29,6 +29,39 @@ pub(super) async fn list(
     Ok(answer::list(page.total, start_index, &resources))
 }
 
+/// Over both types (RFC 7644 §3.4.3): users, then groups. A type that doesn't have the filter's attributes has no match.
+pub(super) async fn search_all(
+    State(state): State<ScimState>,
+    caller: Caller,
+    Json(body): Json,
+) -> Result<Response, Failure> {
+    let params = Params::from_search(body)?;
+    let (start_index, count) = (params.start_index(), params.count());
+    let (mut total, mut resources, mut unknown) = (0, Vec::new(), Vec::new());
+    for kind in [ResourceKind::User, ResourceKind::Group] {
+        let filter = match params.filter.as_deref().map(|text| Filter::parse(text, kind, caller.mode)).transpose() {
+            Ok(filter) => filter,
+            Err(error) => {
+                unknown.push(error);
+                continue;
+            }
+        };
+        let start_index = start_index.saturating_sub(total).max(1);
+        let count = count.saturating_sub(resources.len());
+        let query = ListQuery { idp: caller.idp.clone(), kind, filter, start_index, count };
+        let page = state.store.list(&query).await?;
+        let projection = params.projection(kind);
+        for resource in &page.resources {
+            resources.push(answer::value(&state, resource, &projection).await?);
+        }
+        total += page.total;
+    }
+    match unknown.pop() {
+        Some(error) if !unknown.is_empty() => Err(error.into()),
+        _ => Ok(answer::list(total, start_index, &resources)),
+    }
+}
+
 pub(super) async fn search(
     kind: ResourceKind,
     state: State<ScimState>,

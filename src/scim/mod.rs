@@ -48,6 +48,7 @@ pub fn router(state: ScimState) -> Router {
         .route("/scim/v2/Schemas/{id}", get(discovery::schema))
         .route("/scim/v2/ResourceTypes", get(discovery::resource_types))
         .route("/scim/v2/ResourceTypes/{id}", get(discovery::resource_type))
+        .route("/scim/v2/.search", post(list::search_all))
         .route("/scim/v2/Me", axum::routing::any(error::not_implemented))
         .route("/scim/v2/Bulk", axum::routing::any(error::not_implemented))
         .route("/scim/v2", axum::routing::any(error::no_endpoint))

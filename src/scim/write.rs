@@ -38,6 +38,10 @@ where
                 enforced_us = start.elapsed().saturating_sub(stored).as_micros(),
                 "provisioned"
             );
+            for attribute in provisioned.resource.misfit_accounts() {
+                let id = provisioned.resource.id;
+                tracing::warn!(%id, attribute, "expected a numeric account id: as it is, it links nobody");
+            }
             Ok(provisioned)
         },
         span,

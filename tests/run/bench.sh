@@ -3,8 +3,8 @@
 export CLUSTER_DIR=${CLUSTER_DIR:-$(cd "$(dirname "$0")/../.." && pwd -P)/target/cluster-bench} CLUSTER_ETCD_FSYNC=1
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-need_rust
 tests/cluster/check.sh
+need_rust
 run "" tests/cluster/packages.sh
 build
 run "building the benchmarks (cargo)" cargo bench --locked --no-run --bench bench --message-format=json-render-diagnostics >"$RESULTS/bench.json"

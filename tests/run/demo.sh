@@ -2,8 +2,8 @@
 # make demo: the story, on real parts. Rust is built first; what needs no cluster plays while Go builds the cluster's parts.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-need_rust
 tests/cluster/check.sh
+need_rust
 run "" tests/cluster/packages.sh
 build
 

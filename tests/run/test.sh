@@ -2,8 +2,8 @@
 # make test: everything. Tests of the library first, then the suite in the cluster; the last line is the sum of both.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-need_rust
 tests/cluster/check.sh
+need_rust
 run "" tests/cluster/packages.sh
 build failpoints
 

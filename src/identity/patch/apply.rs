@@ -85,7 +85,8 @@ impl Document {
         };
         self.root.retain(|key, value| !(key.contains(':') && value.as_object().is_some_and(Map::is_empty)));
         for attribute in schema::core(kind).attributes.iter().filter(|attribute| attribute.required) {
-            if !self.root.contains_key(attribute.name) {
+            // A new user's `active` has a default, and nothing can take it from an old one.
+            if !self.root.contains_key(attribute.name) && attribute.name != "active" {
                 let detail = format!("expected {}, not empty", attribute.name);
                 return Err(ScimError::bad(ScimType::InvalidValue, detail));
             }
@@ -133,9 +134,8 @@ impl Document {
                     holder.insert(name.into(), Value::Object(object));
                 }
             }
-            // `active` null would make a leaver active again, since absent means true.
-            (None, None) if value.is_null() && name == "active" && holder.contains_key(name) => {
-                return Err(ScimError::bad(ScimType::InvalidValue, "expected active to be true or false"));
+            (None, None) if value.is_null() && target.attribute.required && holder.contains_key(name) => {
+                return Err(ScimError::bad(ScimType::Mutability, format!("{name} is required and can't be removed")));
             }
             (None, None) if add && target.attribute.multi => append(holder, name, value)?,
             (None, None) => match (holder.get_mut(name), value) {

@@ -171,10 +171,6 @@ fn remove(target: Target, value: Option<Value>, mode: Mode, operations: &mut Vec
     if target.attribute.required && whole {
         return Err(mutability(format!("{} is required and can't be removed", target.attribute.name)));
     }
-    // Without it a user would be active again: an IdP that wants that must say so.
-    if target.attribute.name == "active" {
-        return Err(mutability("active can't be removed: replace it by true or false".into()));
-    }
     match value {
         Some(value) if whole && target.attribute.multi && !value.is_null() => {
             let values = match coerce::attribute(target.attribute, value, mode)? {

@@ -220,7 +220,7 @@ fn shapes_without_one_meaning_are_refused() {
         (json!([{"op": "replace", "path": "dispalyName", "value": "x"}]), ScimType::InvalidPath),
         (json!([{"op": "replace", "path": 7, "value": "x"}]), ScimType::InvalidPath),
         (json!([{"op": "remove", "path": "displayName"}]), ScimType::Mutability),
-        (json!([{"op": "replace", "path": "displayName", "value": ""}]), ScimType::InvalidValue),
+        (json!([{"op": "replace", "path": "displayName", "value": ""}]), ScimType::Mutability),
         (json!([{"op": "replace", "path": "meta.created", "value": "x"}]), ScimType::Mutability),
         (json!([{"op": "replace", "path": "id", "value": "x"}]), ScimType::Mutability),
     ] {
@@ -229,7 +229,7 @@ fn shapes_without_one_meaning_are_refused() {
 }
 
 #[test]
-fn active_can_be_neither_removed_nor_nulled_since_absent_is_true() {
+fn a_leaver_is_not_revived_by_taking_active_away_since_absent_is_true() {
     for operation in [
         json!({"op": "remove", "path": "active"}),
         json!({"op": "replace", "path": "active", "value": null}),
@@ -306,12 +306,17 @@ fn extensions_that_we_do_not_know_are_kept_as_sent() {
 }
 
 #[test]
-fn an_account_is_linked_by_its_number() {
+fn an_account_is_a_number_and_what_is_none_is_kept_but_named() {
     let urn = crate::identity::schema::ACCOUNTS_URN;
     let link =
         |value: Value| user(json!({}), json!([{"op": "add", "path": format!("{urn}:githubId"), "value": value}]));
-    assert_eq!(link(json!("583231")), Ok(json!({urn: {"githubId": "583231"}})));
-    assert!(link(json!("octocat")).unwrap_err().detail.contains("not a login"));
+    let misfits = |attributes: Value| resource(ResourceKind::User, attributes).misfit_accounts().collect::<Vec<_>>();
+    for value in [json!("583231"), json!(583_231)] {
+        let linked = link(value).unwrap();
+        assert_eq!(linked, json!({urn: {"githubId": "583231"}}));
+        assert!(misfits(linked).is_empty());
+    }
+    assert_eq!(misfits(link(json!("octocat")).unwrap()), ["githubId"]);
 }
 
 #[test]

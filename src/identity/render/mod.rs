@@ -44,7 +44,10 @@ pub fn render<'a>(
         }
     }
     let (key, relations): (_, Vec<_>) = match resource.kind {
-        ResourceKind::Group => ("members", relations.into_iter().map(|one| member(one, base)).collect()),
+        ResourceKind::Group => {
+            let named = projection.asks_for(&["members", "display"]);
+            ("members", relations.into_iter().map(|one| member(one, base, named)).collect())
+        }
         ResourceKind::User => ("groups", relations.into_iter().map(|one| group(one, base)).collect()),
     };
     if !relations.is_empty() {
@@ -66,13 +69,16 @@ pub fn location(kind: ResourceKind, id: ResourceId, base: &str) -> String {
     format!("{base}/{}/{id}", kind.endpoint())
 }
 
-fn member(one: Relation<'_>, base: &str) -> Value {
-    json!({
+fn member(one: Relation<'_>, base: &str, named: bool) -> Value {
+    let mut member = json!({
         "value": one.id.to_string(),
         "$ref": location(one.kind, one.id, base),
         "type": one.kind.as_str(),
-        "display": one.name,
-    })
+    });
+    if named && let Some(member) = member.as_object_mut() {
+        member.insert("display".into(), one.name.into());
+    }
+    member
 }
 
 fn group(one: Relation<'_>, base: &str) -> Value {

@@ -42,6 +42,11 @@ impl Projection {
         self.only.is_some() || !self.without.is_empty()
     }
 
+    /// Whether a path was asked for by its full name: what is `returned: request` is shown only then.
+    pub fn asks_for(&self, path: &[&str]) -> bool {
+        self.only.as_ref().is_some_and(|only| only.iter().any(|one| one == path))
+    }
+
     /// The part of a top-level attribute that is shown.
     pub fn keep(&self, key: &str, mut value: Value) -> Option<Value> {
         if is_always(key) {

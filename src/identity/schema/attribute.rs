@@ -60,6 +60,8 @@ pub enum Returned {
     Always,
     /// Unless a client asks for less.
     Default,
+    /// If a client asks for it by its full name.
+    Request,
 }
 
 impl Returned {
@@ -68,6 +70,7 @@ impl Returned {
         match self {
             Self::Always => "always",
             Self::Default => "default",
+            Self::Request => "request",
         }
     }
 }
@@ -98,7 +101,8 @@ pub enum Format {
     Free,
     /// A name that ends up in logs, tables and RBAC subjects: short, without control characters.
     Name,
-    /// A host's numeric account id, as a flat string. A login name here would be a Link that never matches.
+    /// A host's numeric account id, as a flat string. Anything else is kept, too, as what an IdP says of a string always
+    /// is, but makes no Link: `Resource::misfit_accounts` finds it.
     Account,
 }
 
@@ -197,6 +201,11 @@ impl Attribute {
 
     pub(super) const fn always(mut self) -> Self {
         self.returned = Returned::Always;
+        self
+    }
+
+    pub(super) const fn on_request(mut self) -> Self {
+        self.returned = Returned::Request;
         self
     }
 

@@ -2,11 +2,12 @@
 
 use super::{Attribute, Format, GROUP_URN, Schema};
 
+// `display` only on request: what comes back is then what was sent, as scim2-tester expects of a value that it replaced.
 const MEMBER: &[Attribute] = &[
     Attribute::string("value", "Identifier of the member.").exact().immutable(),
     Attribute::reference("$ref", &["User", "Group"], "URI of the member.").immutable(),
     Attribute::string("type", "Type of the member.").immutable().canonical(&["User", "Group"]),
-    Attribute::string("display", "Name of the member.").read_only(),
+    Attribute::string("display", "Name of the member.").read_only().on_request(),
 ];
 
 pub(super) static GROUP: Schema = Schema {

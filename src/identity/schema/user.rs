@@ -79,7 +79,10 @@ pub(super) static USER: Schema = Schema {
         Attribute::string("preferredLanguage", "Preferred languages, as Accept-Language spells them."),
         Attribute::string("locale", "Locale, as \"en-US\"."),
         Attribute::string("timezone", "Time zone, as \"Europe/Berlin\"."),
-        Attribute::boolean("active", "Whether the user may do anything; false ends all that the user holds, at once."),
+        // Required beyond RFC 7643: absent would have to mean true, so to take it away would be to revive a leaver. A new
+        // user of whom it is not said is active.
+        Attribute::boolean("active", "Whether the user may do anything; false ends all that the user holds, at once.")
+            .required(),
         Attribute::complex("emails", EMAIL, "E-mail addresses.").multi(),
         Attribute::complex("phoneNumbers", PHONE, "Phone numbers.").multi(),
         Attribute::complex("ims", IM, "Instant messaging addresses.").multi(),

@@ -22,7 +22,9 @@ async fn members_come_and_go_in_oktas_and_entras_ways() {
     assert_eq!((add.status.as_u16(), &add.body), (204, &Value::Null));
     let shown = app.get(&path).await.body;
     assert_eq!(values(&shown["members"]), [&a, &b]);
-    assert_eq!(shown["members"][0]["display"], "a");
+    assert_eq!(shown["members"][0].get("display"), None);
+    let named = app.get(&format!("{path}?attributes=members.display")).await.body;
+    assert_eq!(named["members"][0], json!({"display": "a"}));
     assert_eq!(app.get(&format!("/Users/{a}")).await.body["groups"][0]["display"], "deployers");
 
     let swap = json!([

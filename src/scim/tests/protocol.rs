@@ -112,6 +112,14 @@ async fn pages_are_as_asked_and_hold_everyone_once() {
     assert_eq!((&none["totalResults"], &none["itemsPerPage"], &none["startIndex"]), (&json!(7), &json!(0), &json!(1)));
     let beyond = app.get("/Users?startIndex=100").await.body;
     assert_eq!((&beyond["totalResults"], &beyond["itemsPerPage"]), (&json!(7), &json!(0)));
+    app.group("g0", &[]).await;
+    let all = app.post("/.search", json!({"startIndex": 7, "count": 5})).await.body;
+    let names: Vec<_> =
+        all["Resources"].as_array().unwrap().iter().map(|one| one["meta"]["resourceType"].as_str()).collect();
+    assert_eq!((&all["totalResults"], names), (&json!(8), vec![Some("User"), Some("Group")]));
+    let users = app.post("/.search", json!({"filter": "userName sw \"u\"", "count": 2})).await.body;
+    assert_eq!((&users["totalResults"], &users["itemsPerPage"]), (&json!(7), &json!(2)));
+    assert_eq!(app.post("/.search", json!({"filter": "shoeSize pr"})).await.status, 400);
     let search = json!({"filter": "userName eq \"u3\"", "attributes": ["userName"], "startIndex": 1, "count": 10});
     let found = app.post("/Users/.search", search).await.body;
     assert_eq!((&found["totalResults"], &found["Resources"][0]["userName"]), (&json!(1), &json!("u3")));
