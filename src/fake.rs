@@ -107,6 +107,9 @@ impl Store for FakeStore {
     async fn live_runs(&self) -> Result<Vec<RunRecord>, StoreError> {
         Ok(self.runs.lock().unwrap().clone())
     }
+    async fn runs_to_cancel(&self) -> Result<Vec<RunRecord>, StoreError> {
+        not_here()
+    }
     async fn run_started(&self, _: &str, _: DateTime<Utc>) -> Result<(), StoreError> {
         not_here()
     }

@@ -107,7 +107,7 @@ fn every_key_is_an_environment_variable_that_wins() {
     assert_eq!(config.scim.revocation_wait, Span::minutes(1));
     assert_eq!(config.cluster_interceptor.name, "scim-2");
     assert_eq!(config.kubernetes.enabled, Enabled::True);
-    assert_eq!(config.issuer.cluster_id, "42");
+    assert_eq!(config.issuer.cluster_id.as_deref(), Some("42"));
     assert_eq!(config.targets["aws"].audience, "sts.amazonaws.com");
     assert_eq!(config.idps.len(), 1);
     assert_eq!(config.install_namespace, "elsewhere");
