@@ -44,10 +44,10 @@ pub struct CredentialTemplateSpec {
     /// RFC 8693 at the IdP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_exchange: Option<Unsupported>,
-    /// A Vault or OpenBao lease.
+    /// A lease of Vault or `OpenBao`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<Unsupported>,
-    /// STS AssumeRoleWithWebIdentity.
+    /// STS `AssumeRoleWithWebIdentity`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws: Option<Unsupported>,
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One issued credential, its owner run, its identity, its state.
+#[allow(clippy::duplicated_attributes, reason = "each print column repeats its type")]
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "scim-tekton.dev",

@@ -32,10 +32,14 @@ impl Events {
 
     async fn publish(&self, about: &ObjectReference, type_: EventType, reason: &str, action: &str, note: &str) {
         // The API server refuses notes over 1,024 bytes.
-        let note: String = note.chars().take(1_000).scan(0, |bytes, c| {
-            *bytes += c.len_utf8();
-            (*bytes <= 1_000).then_some(c)
-        }).collect();
+        let note: String = note
+            .chars()
+            .take(1_000)
+            .scan(0, |bytes, c| {
+                *bytes += c.len_utf8();
+                (*bytes <= 1_000).then_some(c)
+            })
+            .collect();
         let event = Event { type_, reason: reason.into(), note: Some(note), action: action.into(), secondary: None };
         if let Err(error) = self.recorder.publish(&event, about).await {
             warn!(%error, reason, object = ?about.name, namespace = ?about.namespace, "can't write a Kubernetes Event");

@@ -126,7 +126,12 @@ fn refusal(error: &kube::Error) -> Verdict {
     }
 }
 
-fn with_token(method: Method, path: &str, token: &SecretString, body: Vec<u8>) -> Result<Request<Vec<u8>>, http::Error> {
+fn with_token(
+    method: Method,
+    path: &str,
+    token: &SecretString,
+    body: Vec<u8>,
+) -> Result<Request<Vec<u8>>, http::Error> {
     let mut bearer = header::HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
     bearer.set_sensitive(true);
     Request::builder()

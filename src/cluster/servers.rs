@@ -4,11 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::{
-    Api, Client, Config,
-    api::ListParams,
-    config::AuthInfo,
-};
+use kube::{Api, Client, Config, api::ListParams, config::AuthInfo};
 use tracing::{debug, info, warn};
 
 /// How long an answer of an API server may take where somebody waits for it.

@@ -198,7 +198,7 @@ pub struct Controller {
 }
 
 /// Our OIDC issuer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Issuer {
     /// Names this cluster in every `sub`; must never change once a cloud trusts it. Default: the UID of the namespace
@@ -206,12 +206,6 @@ pub struct Issuer {
     pub cluster_id: Option<String>,
     /// Who may ask whether a token is still good (RFC 7662).
     pub clients: Vec<IssuerClient>,
-}
-
-impl Default for Issuer {
-    fn default() -> Self {
-        Self { cluster_id: None, clients: Vec::new() }
-    }
 }
 
 /// A resource server that may introspect tokens of its own audience.

@@ -62,36 +62,54 @@ impl Ready {
 pub async fn keep(context: Arc<Context>) {
     let mut all = JoinSet::new();
     all.spawn(sources::keep(Arc::clone(&context)));
-    all.spawn(feed(Arc::clone(&context), Feed::<EventSource> {
-        kind: "EventSource",
-        put: |_, _| {},
-        remove: |catalog, _, name| catalog.remove_event_source(name),
-    }));
-    all.spawn(feed(Arc::clone(&context), Feed::<AccessPolicy> {
-        kind: "AccessPolicy",
-        put: |catalog, policy| catalog.put_policy(policy.clone()),
-        remove: Catalog::remove_policy,
-    }));
-    all.spawn(feed(Arc::clone(&context), Feed::<CredentialTemplate> {
-        kind: "CredentialTemplate",
-        put: |catalog, template| catalog.put_template(template.clone()),
-        remove: Catalog::remove_template,
-    }));
-    all.spawn(feed(Arc::clone(&context), Feed::<GroupRoleBinding> {
-        kind: "GroupRoleBinding",
-        put: |catalog, binding| catalog.put_group_role_binding(binding.clone()),
-        remove: |catalog, _, name| catalog.remove_group_role_binding(name),
-    }));
-    all.spawn(feed(Arc::clone(&context), Feed::<Trigger> {
-        kind: "Trigger",
-        put: |catalog, trigger| catalog.put_trigger(trigger.clone()),
-        remove: Catalog::remove_trigger,
-    }));
-    all.spawn(feed(context, Feed::<EventListener> {
-        kind: "EventListener",
-        put: |catalog, listener| catalog.put_event_listener(listener.clone()),
-        remove: Catalog::remove_event_listener,
-    }));
+    all.spawn(feed(
+        Arc::clone(&context),
+        Feed::<EventSource> {
+            kind: "EventSource",
+            put: |_, _| {},
+            remove: |catalog, _, name| catalog.remove_event_source(name),
+        },
+    ));
+    all.spawn(feed(
+        Arc::clone(&context),
+        Feed::<AccessPolicy> {
+            kind: "AccessPolicy",
+            put: |catalog, policy| catalog.put_policy(policy.clone()),
+            remove: Catalog::remove_policy,
+        },
+    ));
+    all.spawn(feed(
+        Arc::clone(&context),
+        Feed::<CredentialTemplate> {
+            kind: "CredentialTemplate",
+            put: |catalog, template| catalog.put_template(template.clone()),
+            remove: Catalog::remove_template,
+        },
+    ));
+    all.spawn(feed(
+        Arc::clone(&context),
+        Feed::<GroupRoleBinding> {
+            kind: "GroupRoleBinding",
+            put: |catalog, binding| catalog.put_group_role_binding(binding.clone()),
+            remove: |catalog, _, name| catalog.remove_group_role_binding(name),
+        },
+    ));
+    all.spawn(feed(
+        Arc::clone(&context),
+        Feed::<Trigger> {
+            kind: "Trigger",
+            put: |catalog, trigger| catalog.put_trigger(trigger.clone()),
+            remove: Catalog::remove_trigger,
+        },
+    ));
+    all.spawn(feed(
+        context,
+        Feed::<EventListener> {
+            kind: "EventListener",
+            put: |catalog, listener| catalog.put_event_listener(listener.clone()),
+            remove: Catalog::remove_event_listener,
+        },
+    ));
     all.join_next().await;
 }
 

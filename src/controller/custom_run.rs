@@ -95,8 +95,7 @@ async fn write(
             "results": grant.map(results).unwrap_or_default(),
         },
     });
-    let api: Api<CustomRun> =
-        Api::namespaced(context.cluster.direct.clone(), &custom.namespace().unwrap_or_default());
+    let api: Api<CustomRun> = Api::namespaced(context.cluster.direct.clone(), &custom.namespace().unwrap_or_default());
     match api.patch_status(&custom.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
         Ok(_) => Ok(Action::await_change()),
         Err(error) if is_conflict(&error) => Ok(Action::requeue(Duration::from_millis(100))),

@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use tracing::warn;
 
 use super::RbacSync;
-use crate::{revocation::{Enforce, Revoker}, store::Provisioned};
+use crate::{
+    revocation::{Enforce, Revoker},
+    store::Provisioned,
+};
 
 /// Enforces in the cluster, within a bounded time.
 pub struct Enforcer {

@@ -109,11 +109,7 @@ async fn bring_about(
     }
 }
 
-async fn hand_out(
-    context: &Arc<Context>,
-    grant: GrantRecord,
-    material: &Material,
-) -> Result<GrantRecord, IssueError> {
+async fn hand_out(context: &Arc<Context>, grant: GrantRecord, material: &Material) -> Result<GrantRecord, IssueError> {
     fail::fail_point!("issue::before_delivery");
     let client = &context.cluster.direct;
     let (delivered, shown) = tokio::join!(
@@ -182,14 +178,9 @@ fn pipeline_task(custom: &CustomRun, run: &PipelineRun, template: &str) -> Resul
     // Tekton writes it at the end of the reconciliation that makes the CustomRun.
     let spec = run.status.as_ref().and_then(|status| status.pipeline_spec.as_ref());
     let spec = spec.ok_or(IssueError::NotYet("the run's resolved spec is not written yet"))?;
-    let task = spec
-        .tasks
-        .iter()
-        .chain(&spec.finally_tasks)
-        .find(|task| task.name == label)
-        .ok_or_else(|| {
-            IssueError::Refused(format!("the run's pipeline has no task {label:?}: this CustomRun is not the run's own"))
-        })?;
+    let task = spec.tasks.iter().chain(&spec.finally_tasks).find(|task| task.name == label).ok_or_else(|| {
+        IssueError::Refused(format!("the run's pipeline has no task {label:?}: this CustomRun is not the run's own"))
+    })?;
     if task.matrix.is_some() {
         return Err(IssueError::Refused("a CredentialTemplate under a matrix is not supported yet".into()));
     }
@@ -203,12 +194,7 @@ fn pipeline_task(custom: &CustomRun, run: &PipelineRun, template: &str) -> Resul
 }
 
 /// The run's policy as it is now still fits the run, and offers this template.
-fn check_policy(
-    context: &Context,
-    row: &RunRecord,
-    run: &PipelineRun,
-    template: &str,
-) -> Result<(), IssueError> {
+fn check_policy(context: &Context, row: &RunRecord, run: &PipelineRun, template: &str) -> Result<(), IssueError> {
     let catalog = context.catalog.load();
     let policy = catalog
         .policy(&row.namespace, &row.policy.name)
@@ -266,12 +252,7 @@ async fn plan(
     Err(IssueError::Refused("the CredentialTemplate names no provider that is supported yet".into()))
 }
 
-async fn make(
-    context: &Context,
-    grant: &GrantRecord,
-    row: &RunRecord,
-    ttl: Duration,
-) -> Result<Material, IssueError> {
+async fn make(context: &Context, grant: &GrantRecord, row: &RunRecord, ttl: Duration) -> Result<Material, IssueError> {
     match grant.provider.as_str() {
         "kubernetes" => context.kubernetes.issue(grant, ttl).await,
         _ => super::renew::oidc_material(context, grant, row, ttl),

@@ -1,10 +1,7 @@
 //! Where this instance acts: the namespaces that `controller.namespaceSelector` selects.
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{
-    Api, Client,
-    api::ListParams,
-};
+use kube::{Api, Client, api::ListParams};
 
 /// Selects namespaces; an empty selector selects all.
 #[derive(Clone)]

@@ -109,7 +109,9 @@ async fn start(context: &Arc<Context>, run: &PipelineRun, record: &RunRecord) ->
     });
     match api.patch(&record.name, &PatchParams::default(), &Patch::Merge(patch)).await {
         Ok(_) => {}
-        Err(error) if is_conflict(&error) || is_not_found(&error) => return Ok(Action::requeue(Duration::from_millis(100))),
+        Err(error) if is_conflict(&error) || is_not_found(&error) => {
+            return Ok(Action::requeue(Duration::from_millis(100)));
+        }
         Err(error) => return Err(ControllerError::kubernetes("starting the run")(error)),
     }
     info!(run = record.path(), user = %record.user, decision = record.decision_id, "ticket redeemed, run started");
@@ -155,11 +157,7 @@ async fn watch_over(context: &Arc<Context>, run: &PipelineRun) -> Result<Action,
     }
 }
 
-async fn end(
-    context: &Arc<Context>,
-    run: &PipelineRun,
-    reason: RevocationReason,
-) -> Result<Action, ControllerError> {
+async fn end(context: &Arc<Context>, run: &PipelineRun, reason: RevocationReason) -> Result<Action, ControllerError> {
     let revocations = context.store.run_ended(&run.uid().unwrap_or_default(), reason).await?;
     if !revocations.is_empty() {
         context.revoker.revoke(revocations).await;

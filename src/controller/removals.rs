@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How often all live runs are compared with the cluster's.
-const COMPARE: Duration = Duration::from_secs(60);
+const COMPARE: Duration = Duration::from_mins(1);
 
 /// A deleted run is an ended run.
 pub async fn pipeline_runs(context: Arc<Context>) {
@@ -82,7 +82,7 @@ async fn compare(context: &Arc<Context>) -> Result<(), ControllerError> {
         let runs: Api<PipelineRun> = Api::namespaced(context.cluster.patient.clone(), &namespace);
         let there = runs.list_metadata(&ListParams::default()).await;
         let there = there.map_err(ControllerError::kubernetes("listing PipelineRuns"))?;
-        let there: HashSet<_> = there.items.iter().filter_map(|run| run.uid()).collect();
+        let there: HashSet<_> = there.items.iter().filter_map(kube::ResourceExt::uid).collect();
         for run in live.iter().filter(|run| run.namespace == namespace && !there.contains(&run.uid)) {
             run_deleted(context, &run.uid).await;
         }

@@ -47,7 +47,7 @@ fn due(grant: &GrantRecord) -> Option<chrono::DateTime<chrono::Utc>> {
 
 async fn renew(context: Arc<Context>, grant: GrantRecord) {
     // Also keeps a second look from renewing it at the same time.
-    let Some(_working) = context.revoker.issuing.begin(grant.id) else { return };
+    let Some(working) = context.revoker.issuing.begin(grant.id) else { return };
     let run = match context.store.run(&grant.run_uid).await {
         Ok(Some(run)) => run,
         Ok(None) => return,
@@ -71,7 +71,7 @@ async fn renew(context: Arc<Context>, grant: GrantRecord) {
         Ok(Activated::Active(renewed)) => hand_out(&context, &renewed, &material).await,
         Ok(Activated::Revoking(lost)) => {
             info!(grant = %grant.id, reason = ?lost.reason, "not renewed: the entitlement is gone");
-            drop(_working);
+            drop(working);
             context.revoker.revoke_grant(grant.id).await;
         }
         Err(error) => warn!(grant = %grant.id, %error, "can't renew yet"),

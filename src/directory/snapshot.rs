@@ -139,12 +139,12 @@ impl Directory {
 
     /// All groups that someone is in, directly or through nested groups; cycles end. Sorted, no duplicates.
     pub fn groups_of(&self, member: ResourceId) -> OrdSet<ResourceId> {
-        self.closure(member, &self.parents)
+        closure(member, &self.parents)
     }
 
     /// All users in a group, directly or through nested groups.
     pub fn users_in(&self, group: ResourceId) -> impl Iterator<Item = &Arc<User>> {
-        self.closure(group, &self.members).into_iter().filter_map(|id| self.users.get(&id))
+        closure(group, &self.members).into_iter().filter_map(|id| self.users.get(&id))
     }
 
     /// Direct members of a group.
@@ -165,19 +165,6 @@ impl Directory {
     /// The identity providers that may provision.
     pub fn idps(&self) -> &OrdSet<IdpName> {
         &self.idps
-    }
-
-    fn closure(&self, start: ResourceId, edges: &HashMap<ResourceId, OrdSet<ResourceId>>) -> OrdSet<ResourceId> {
-        let mut seen = OrdSet::new();
-        let mut todo = vec![start];
-        while let Some(at) = todo.pop() {
-            for next in edges.get(&at).into_iter().flatten() {
-                if seen.insert(*next).is_none() {
-                    todo.push(*next);
-                }
-            }
-        }
-        seen
     }
 
     fn put_user(&mut self, resource: &Resource) {
@@ -273,6 +260,20 @@ impl Directory {
             self.parents.entry(*member).or_default().insert(group);
         }
     }
+}
+
+/// All that can be reached from a start along these edges; cycles end.
+fn closure(start: ResourceId, edges: &HashMap<ResourceId, OrdSet<ResourceId>>) -> OrdSet<ResourceId> {
+    let mut seen = OrdSet::new();
+    let mut todo = vec![start];
+    while let Some(at) = todo.pop() {
+        for next in edges.get(&at).into_iter().flatten() {
+            if seen.insert(*next).is_none() {
+                todo.push(*next);
+            }
+        }
+    }
+    seen
 }
 
 /// The account that a user claims at an authority's host. Hosts' ids are numbers, sent as flat strings.

@@ -55,17 +55,14 @@ impl Revoker {
         let revoked = join_all(grants.iter().map(|grant| self.revoke_in_its_lane(grant)));
         let (cancelled, _) = tokio::join!(cancelled, revoked);
         for ((run, reason), cancelled) in runs.into_iter().zip(cancelled) {
-            let revoker = Arc::clone(self);
-            tokio::spawn(async move { revoker.end_pods(run, reason, cancelled).await });
+            let this = Arc::clone(self);
+            tokio::spawn(async move { this.end_pods(run, reason, cancelled).await });
         }
     }
 
     async fn revoke_in_its_lane(&self, grant: &GrantRecord) {
-        let _lane = if grant.reason == Some(RevocationReason::GroupLost) {
-            self.group_lane.acquire().await.ok()
-        } else {
-            None
-        };
+        let _lane =
+            if grant.reason == Some(RevocationReason::GroupLost) { self.group_lane.acquire().await.ok() } else { None };
         self.revoke_grant(grant.id).await;
     }
 
@@ -106,7 +103,7 @@ impl Revoker {
         } else {
             warn!(grant = %id, unproven = ?receipt.unproven, "a revocation is not proven yet; it is tried again");
         }
-        self.show(id).await;
+        self.show(id);
         Ok(())
     }
 
@@ -128,7 +125,7 @@ impl Revoker {
     }
 
     /// Brings the Grant object up to its row, later: nobody waits for it.
-    pub(super) async fn show(&self, id: GrantId) {
+    pub(super) fn show(&self, id: GrantId) {
         let (store, client) = (Arc::clone(&self.store), self.cluster.patient.clone());
         tokio::spawn(async move {
             if let Ok(Some(grant)) = store.grant(id).await

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long we watch a gone person's pods end, and how often we look.
-const PODS_TIME: Duration = Duration::from_secs(60);
+const PODS_TIME: Duration = Duration::from_mins(1);
 const PODS_PAUSE: Duration = Duration::from_millis(250);
 
 impl Revoker {
@@ -55,12 +55,7 @@ impl Revoker {
     }
 
     /// Ends the pods of a person who is gone, and appends to the Receipts what became of the run.
-    pub(super) async fn end_pods(
-        &self,
-        run: RunRecord,
-        reason: RevocationReason,
-        cancelled: Option<DateTime<Utc>>,
-    ) {
+    pub(super) async fn end_pods(&self, run: RunRecord, reason: RevocationReason, cancelled: Option<DateTime<Utc>>) {
         let gone = if reason.person_is_gone() { self.delete_pods(&run).await } else { None };
         let select = GrantSelect { run_uid: Some(run.uid.clone()), ..GrantSelect::default() };
         let grants = match self.store.grants(&select).await {
@@ -77,7 +72,7 @@ impl Revoker {
             if let Err(error) = self.store.record_receipt(grant.id, &receipt, false).await {
                 warn!(grant = %grant.id, %error, "can't append to the receipt");
             }
-            self.show(grant.id).await;
+            self.show(grant.id);
         }
     }
 

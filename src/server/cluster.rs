@@ -47,7 +47,7 @@ pub async fn connect(config: &Config) -> Result<Option<Cluster>, ServeError> {
     cluster.map(Some).map_err(|error| ServeError::NoCluster(error.to_string()))
 }
 
-/// What serve() needs of the cluster's part.
+/// What `serve` needs of the cluster's part.
 pub struct Clustered {
     /// For the controllers.
     pub context: Arc<Context>,
@@ -73,26 +73,21 @@ pub struct Shared {
 pub fn assemble(config: &Config, cluster: &Cluster, shared: &Shared) -> Clustered {
     let instance = config.cluster_interceptor.name.as_str();
     let clock = Arc::clone(&shared.clock);
-    let kubernetes = Arc::new(KubernetesProvider::new(
-        cluster.clone(),
-        Arc::clone(&clock),
-        &config.grants_namespace,
-        instance,
-    ));
-    let revoker = Arc::new(Revoker::new(
-        Arc::clone(&shared.store),
-        cluster.clone(),
-        Arc::clone(&kubernetes),
-        Arc::clone(&clock),
-    ));
+    let kubernetes =
+        Arc::new(KubernetesProvider::new(cluster.clone(), Arc::clone(&clock), &config.grants_namespace, instance));
+    let revoker =
+        Arc::new(Revoker::new(Arc::clone(&shared.store), cluster.clone(), Arc::clone(&kubernetes), Arc::clone(&clock)));
     let rbac = Arc::new(RbacSync::new(
         cluster.clone(),
         Arc::clone(&shared.directory),
         Arc::clone(&shared.catalog),
         rbac_settings(config),
     ));
-    let enforcer =
-        Enforcer::new(Arc::clone(&revoker), Arc::clone(&rbac), config.scim.revocation_wait.chrono().to_std().unwrap_or_default());
+    let enforcer = Enforcer::new(
+        Arc::clone(&revoker),
+        Arc::clone(&rbac),
+        config.scim.revocation_wait.chrono().to_std().unwrap_or_default(),
+    );
     let context = Context {
         store: Arc::clone(&shared.store),
         cluster: cluster.clone(),
@@ -141,6 +136,20 @@ pub fn server_names(config: &Config) -> Vec<String> {
         names.push(host.to_owned());
     }
     names
+}
+
+/// Where we listen by a plain address, so that a client that uses it may verify us too.
+pub fn addresses(config: &Config) -> Vec<std::net::IpAddr> {
+    let mut addresses = vec![std::net::Ipv4Addr::LOCALHOST.into()];
+    let external = config.external_url();
+    let host = external.split_once("://").map(|(_, rest)| rest).unwrap_or_default();
+    addresses.extend(host.split(['/', ':']).next().and_then(|host| host.parse::<std::net::IpAddr>().ok()));
+    for address in [config.listen.http.ip(), config.listen.interceptor.ip()] {
+        if !address.is_unspecified() {
+            addresses.push(address);
+        }
+    }
+    addresses
 }
 
 fn rbac_settings(config: &Config) -> RbacSettings {

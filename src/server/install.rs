@@ -51,26 +51,21 @@ pub async fn load_or_make<T: KeyDocument>(
 ) -> Result<T, InstallError> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let place = format!("Secret {namespace}/{name}");
-    let read = || async {
-        secrets.get_opt(name).await.map_err(InstallError::kubernetes(format!("reading {place}")))
-    };
+    let read = || async { secrets.get_opt(name).await.map_err(InstallError::kubernetes(format!("reading {place}"))) };
     if let Some(secret) = read().await? {
         return parse(&secret);
     }
-    let made = make()?;
-    let document = made.to_document()?;
+    let fresh = make()?;
+    let document = fresh.to_document()?;
     let secret = Secret {
         metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
-        data: Some(BTreeMap::from([(
-            T::NAME.to_owned(),
-            ByteString(document.expose_secret().as_bytes().to_vec()),
-        )])),
+        data: Some(BTreeMap::from([(T::NAME.to_owned(), ByteString(document.expose_secret().as_bytes().to_vec()))])),
         ..Secret::default()
     };
     match secrets.create(&PostParams::default(), &secret).await {
         Ok(_) => {
             info!(secret = place, "made");
-            Ok(made)
+            Ok(fresh)
         }
         // Another replica was faster: its keys are ours.
         Err(error) if is_conflict(&error) => match read().await? {

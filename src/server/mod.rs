@@ -1,12 +1,15 @@
 //! Starts components, listeners, TLS; shutdown.
 
 mod admin;
+mod background;
 mod cluster;
+mod commanded;
 pub mod control;
 mod denials;
 mod folder;
 mod install;
 mod listeners;
+mod parts;
 mod serve;
 
 pub use serve::{ServeError, serve};

@@ -1,6 +1,9 @@
 //! The house's own rules, held by looking at it.
 
-use std::{collections::BTreeMap, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use crate::{ensure, world::Outcome};
 

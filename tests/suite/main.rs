@@ -3,6 +3,15 @@
 //! `suite step0` plays the story's step 0 (needs only the binary), `suite demo` its steps 1–8 (needs the cluster),
 //! `suite` runs every test. Each ends in `N passed, N failed`.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+#![allow(clippy::disallowed_methods, reason = "the suite looks at the clock from outside")]
+#![allow(missing_docs, reason = "test functions are named by the sentence that holds")]
+
 mod cases;
 mod house;
 mod report;

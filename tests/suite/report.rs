@@ -34,6 +34,7 @@ impl Report {
     }
 
     /// Something worth seeing.
+    #[expect(clippy::unused_self, reason = "the report is the voice")]
     pub fn say(&self, text: &str) {
         for line in text.lines() {
             println!("           {line}");

@@ -63,10 +63,11 @@ impl RbacSync {
                     let new = self.role_binding(binding, namespace, role, &subjects, directory.seq());
                     bindings.create(&PostParams::default(), &new).await.map(drop)
                 }
-                Some(live) if seq(&live) > directory.seq() => return Err("the Directory is older than the binding".into()),
+                Some(live) if seq(&live) > directory.seq() => {
+                    return Err("the Directory is older than the binding".into());
+                }
                 Some(live) if subjects.is_empty() => {
-                    let preconditions =
-                        Preconditions { uid: live.uid(), resource_version: live.resource_version() };
+                    let preconditions = Preconditions { uid: live.uid(), resource_version: live.resource_version() };
                     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
                     bindings.delete(&name, &params).await.map(drop)
                 }
@@ -99,7 +100,10 @@ impl RbacSync {
             .collect();
         subjects.sort_unstable();
         if subjects.len() > MOST_SUBJECTS {
-            return Err(format!("the group has {} people; more than {MOST_SUBJECTS} are not supported yet", subjects.len()));
+            return Err(format!(
+                "the group has {} people; more than {MOST_SUBJECTS} are not supported yet",
+                subjects.len()
+            ));
         }
         Ok(subjects)
     }

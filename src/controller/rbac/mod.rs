@@ -50,12 +50,7 @@ pub struct RbacSync {
 
 impl RbacSync {
     /// Over these.
-    pub fn new(
-        cluster: Cluster,
-        directory: DirectoryCell,
-        catalog: CatalogCell,
-        settings: RbacSettings,
-    ) -> Self {
+    pub fn new(cluster: Cluster, directory: DirectoryCell, catalog: CatalogCell, settings: RbacSettings) -> Self {
         Self { cluster, directory, catalog, settings, writing: Mutex::default() }
     }
 
@@ -123,5 +118,5 @@ pub async fn reconcile(binding: Arc<GroupRoleBinding>, context: Arc<Context>) ->
     api.patch_status(&binding.name_any(), &PatchParams::default(), &Patch::Merge(status))
         .await
         .map_err(ControllerError::kubernetes("writing the GroupRoleBinding's status"))?;
-    Ok(if ready == "True" { Action::requeue(Duration::from_secs(60)) } else { Action::requeue(Duration::from_secs(5)) })
+    Ok(if ready == "True" { Action::requeue(Duration::from_mins(1)) } else { Action::requeue(Duration::from_secs(5)) })
 }

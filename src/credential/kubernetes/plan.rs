@@ -79,10 +79,9 @@ fn read_path(rule: &PolicyRule, namespace: &str) -> Option<String> {
     let base = format!("{base}/namespaces/{namespace}/{resource}");
     match rule.resource_names.as_deref().and_then(<[String]>::first) {
         Some(name) if allows("get") => Some(format!("{base}/{name}")),
-        Some(_) => None,
         None if allows("list") => Some(format!("{base}?limit=1")),
         None if allows("get") => Some(format!("{base}/scim-tekton-probe")),
-        None => None,
+        _ => None,
     }
 }
 
@@ -109,7 +108,10 @@ mod tests {
     fn a_rule_gives_an_action_and_a_read_only_request() {
         let rule = rule(&["create", "get"], &[""], &["pods/exec", "configmaps"], &[]);
         let action = action(&rule, "prod").unwrap();
-        assert_eq!((action.verb.as_str(), action.resource.as_str(), action.subresource.as_str()), ("create", "pods", "exec"));
+        assert_eq!(
+            (action.verb.as_str(), action.resource.as_str(), action.subresource.as_str()),
+            ("create", "pods", "exec")
+        );
         assert_eq!(read_path(&rule, "prod").unwrap(), "/api/v1/namespaces/prod/configmaps/scim-tekton-probe");
     }
 

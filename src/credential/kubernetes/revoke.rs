@@ -32,10 +32,11 @@ impl KubernetesProvider {
         let facts = Facts::of(grant);
         receipt.residue.clone_from(&facts.residue);
         receipt.residue.push("open watches and execs, and what the credential made, are not recalled".to_owned());
-        let unbound = join_all((0..facts.roles.len()).map(|index| {
-            self.delete_anywhere::<RoleBinding>(&grant.namespace, Self::binding_name(grant.id, index))
-        }))
-        .await;
+        let unbound =
+            join_all((0..facts.roles.len()).map(|index| {
+                self.delete_anywhere::<RoleBinding>(&grant.namespace, Self::binding_name(grant.id, index))
+            }))
+            .await;
         for error in unbound.iter().filter_map(|result| result.as_ref().err()) {
             receipt.unproven.insert("roleBindings".into(), error.clone());
         }
@@ -74,7 +75,10 @@ impl KubernetesProvider {
     /// nothing up. A delete goes to etcd, so `not found` is true whoever says it.
     async fn delete_anywhere<K>(&self, namespace: &str, name: String) -> Result<(), String>
     where
-        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
     {
         let servers = self.cluster.servers();
         let attempts = servers.iter().map(|server| {

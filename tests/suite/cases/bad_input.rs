@@ -55,9 +55,8 @@ pub async fn g8_what_is_refused_before_the_signature_holds_learns_nothing_and_st
         };
         ensure!(sentences.iter().all(|sentence| *sentence == sentences[0]), "the sentences differ: {sentences:?}");
         let before = audit_rows(&shop.world, "EventsRefused").await?;
-        let counted = instance
-            .metric("scim_tekton_interceptor_decisions_total", &[("reason", "WrongSignature")])
-            .await?;
+        let counted =
+            instance.metric("scim_tekton_interceptor_decisions_total", &[("reason", "WrongSignature")]).await?;
         let decisions = audit_rows(&shop.world, "DecisionDenied").await?.len();
         for _ in 0..20 {
             ask_interceptor(instance, &requests[0].1).await?;
@@ -65,9 +64,7 @@ pub async fn g8_what_is_refused_before_the_signature_holds_learns_nothing_and_st
         let rows = audit_rows(&shop.world, "EventsRefused").await?;
         let more = of_reason(&rows, "WrongSignature") - of_reason(&before, "WrongSignature");
         ensure!(more <= 1, "20 refusals of one reason made {more} audit rows within a moment");
-        let after = instance
-            .metric("scim_tekton_interceptor_decisions_total", &[("reason", "WrongSignature")])
-            .await?;
+        let after = instance.metric("scim_tekton_interceptor_decisions_total", &[("reason", "WrongSignature")]).await?;
         ensure!(after >= counted + 20.0, "the counter went from {counted} to {after}");
         let rows = audit_rows(&shop.world, "DecisionDenied").await?;
         let ours = rows.iter().filter(|row| row["detail"].to_string().contains(&shop.namespace)).count();

@@ -81,6 +81,7 @@ fn judge(run: &str, log: &str, answered: f64) -> Outcome<bool> {
 
 pub async fn a_step_has_no_success_after_the_answer_in_20_of_20(world: Arc<World>) -> Outcome {
     Shop::with(&world, "midstep", |shop| async move {
+        shop.trigger("slow").await?;
         let mut forbidden = 0;
         for batch in 0..5 {
             let going = try_join_all((0..4).map(|n| going(&shop, batch * 4 + n))).await?;
@@ -100,7 +101,9 @@ pub async fn a_step_has_no_success_after_the_answer_in_20_of_20(world: Arc<World
                 shop.grants(&run, GrantPhase::Revoked, 2).await?;
             }
         }
-        println!("20 deactivations in the middle of a step: no success after the answer; {forbidden} logs show Forbidden");
+        println!(
+            "20 deactivations in the middle of a step: no success after the answer; {forbidden} logs show Forbidden"
+        );
         ensure!(forbidden > 0, "no log shows Forbidden");
         Ok(())
     })

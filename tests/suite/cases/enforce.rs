@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     ensure,
-    world::{Outcome, Shop, World, attempt, kubectl, OUR_TIME, eventually},
+    world::{OUR_TIME, Outcome, Shop, World, attempt, eventually, kubectl},
 };
 
 pub async fn in_an_enforce_namespace_no_run_without_a_ticket_and_no_ticket_without_pending(

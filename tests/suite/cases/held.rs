@@ -1,6 +1,9 @@
 //! 100 people with live credentials are deactivated while probers use the credentials without pause.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::future::try_join_all;
 use kube::ResourceExt as _;
@@ -44,7 +47,11 @@ async fn deactivate_all(shop: &Arc<Shop>, people: usize) -> Outcome<Tally> {
             let mut probed = Vec::new();
             for (person, run) in four {
                 let grants = shop.grants(run, GrantPhase::Active, 2).await?;
-                probed.push(Held { person: person.clone(), run: run.clone(), probers: probers_of(shop, &grants).await? });
+                probed.push(Held {
+                    person: person.clone(),
+                    run: run.clone(),
+                    probers: probers_of(shop, &grants).await?,
+                });
             }
             for one in probed {
                 deactivate_one(shop, one, &mut tally).await?;
@@ -68,7 +75,10 @@ async fn deactivate_one(shop: &Arc<Shop>, held: Held, tally: &mut Tally) -> Outc
     tally.milliseconds.push((answer - asked).as_secs_f64() * 1e3);
     // Until each has tried at least twenty times after the answer.
     eventually("each prober has tried again", BATCH_TIME, || async {
-        Ok(probers.iter().all(|p| p.shots().iter().filter(|s| s.sent > answer && s.status != 0).count() >= 20).then_some(()))
+        Ok(probers
+            .iter()
+            .all(|p| p.shots().iter().filter(|s| s.sent > answer && s.status != 0).count() >= 20)
+            .then_some(()))
     })
     .await?;
     for prober in probers {
@@ -84,7 +94,12 @@ async fn deactivate_one(shop: &Arc<Shop>, held: Held, tally: &mut Tally) -> Outc
 }
 
 fn percentile(sorted: &[f64], share: f64) -> f64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index"
+    )]
     let index = ((sorted.len() - 1) as f64 * share).round() as usize;
     sorted[index]
 }
@@ -139,7 +154,7 @@ pub async fn with_revocation_switched_off_the_same_test_fails(world: Arc<World>)
     call(with(&["set", "image", deployment, "scim-tekton=localhost/scim-tekton:dev"])).await?;
     call(with(&["rollout", "status", deployment, "--timeout=120s"])).await?;
     // What was left undone is found in the store and done now.
-    eventually("no revocation is left", Duration::from_secs(60), || async {
+    eventually("no revocation is left", Duration::from_mins(1), || async {
         Ok((world.instance.metric("scim_tekton_revocations_pending", &[]).await? == 0.0).then_some(()))
     })
     .await?;

@@ -6,7 +6,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
 use openidconnect::{
     AdditionalClaims, ClientId, EmptyAdditionalClaims, IdToken, IdTokenVerifier, IssuerUrl, Nonce,
-    core::{CoreGenderClaim, CoreIdTokenVerifier, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreProviderMetadata},
+    core::{
+        CoreGenderClaim, CoreIdTokenVerifier, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm,
+        CoreJwsSigningAlgorithm, CoreProviderMetadata,
+    },
 };
 use scim_tekton::api::GrantPhase;
 use serde::{Deserialize, Serialize};
@@ -77,8 +80,7 @@ pub async fn introspect(world: &World, token: &str) -> Outcome<bool> {
         async move {
             let body = format!("token={token}");
             let request = client?.post(url).basic_auth(id, Some(format!("the secret of {id}")));
-            let answer =
-                request.header("content-type", "application/x-www-form-urlencoded").body(body).send().await?;
+            let answer = request.header("content-type", "application/x-www-form-urlencoded").body(body).send().await?;
             ensure!(answer.status().is_success(), "introspection answered {}", answer.status());
             let answer: serde_json::Value = serde_json::from_str(&answer.text().await?)?;
             Ok::<_, Failure>(answer["active"] == true)

@@ -20,7 +20,8 @@ pub async fn load_image(binary: &str, image: &str) -> Outcome {
 
 /// The installed pod is killed and comes back.
 async fn kill(world: &World) -> Outcome {
-    let pod = kubectl(&["get", "pods", "-n", "scim-tekton", "-l", "app.kubernetes.io/name=scim-tekton", "-o", "name"]).await?;
+    let pod = kubectl(&["get", "pods", "-n", "scim-tekton", "-l", "app.kubernetes.io/name=scim-tekton", "-o", "name"])
+        .await?;
     kubectl(&["delete", "-n", "scim-tekton", pod.trim(), "--grace-period=0", "--force"]).await?;
     kubectl(&["rollout", "status", "-n", "scim-tekton", "deployment/scim-tekton", "--timeout=120s"]).await?;
     eventually("SCIM answers again", OUR_TIME, || async {
@@ -43,7 +44,10 @@ pub async fn g1_what_was_begun_is_finished_after_kill_9(world: Arc<World>) -> Ou
         shop.world.okta.deactivate(&alice).await?;
         let answer = std::time::Instant::now();
         eventually("the probers have tried again", POD_TIME, || async {
-            Ok(probers.iter().all(|p| p.shots().iter().filter(|s| s.sent > answer && s.status != 0).count() > 10).then_some(()))
+            Ok(probers
+                .iter()
+                .all(|p| p.shots().iter().filter(|s| s.sent > answer && s.status != 0).count() > 10)
+                .then_some(()))
         })
         .await?;
         for prober in probers {
@@ -58,17 +62,40 @@ pub async fn g1_what_was_begun_is_finished_after_kill_9(world: Arc<World>) -> Ou
         let run = shop.create_run("held", Some(&ticket), true).await?.name_any();
         shop.grants(&run, GrantPhase::Active, 2).await?;
         kubectl(&["scale", "-n", "scim-tekton", "deployment/scim-tekton", "--replicas=0"]).await?;
-        kubectl(&["wait", "-n", "scim-tekton", "pod", "-l", "app.kubernetes.io/name=scim-tekton", "--for=delete", "--timeout=60s"]).await?;
+        kubectl(&[
+            "wait",
+            "-n",
+            "scim-tekton",
+            "pod",
+            "-l",
+            "app.kubernetes.io/name=scim-tekton",
+            "--for=delete",
+            "--timeout=60s",
+        ])
+        .await?;
         let gone = shop.runs().delete(&run, &kube::api::DeleteParams::default()).await;
         gone?;
         // A ticket presented while we are down is neither lost nor late (its run was created in time).
         kubectl(&["scale", "-n", "scim-tekton", "deployment/scim-tekton", "--replicas=1"]).await?;
         kubectl(&["rollout", "status", "-n", "scim-tekton", "deployment/scim-tekton", "--timeout=120s"]).await?;
         eventually("nothing of the deleted run's Grants is left", POD_TIME, || async {
-            let left = kubectl(&["get", "serviceaccounts", "-n", "scim-tekton-grants", "-l", "scim-tekton.dev/grant", "-o", "json"]).await?;
+            let left = kubectl(&[
+                "get",
+                "serviceaccounts",
+                "-n",
+                "scim-tekton-grants",
+                "-l",
+                "scim-tekton.dev/grant",
+                "-o",
+                "json",
+            ])
+            .await?;
             let live = shop.world.instance.cli_json(&["grants", "list"]).await?;
             let live = live.as_array().map_or(0, |grants| {
-                grants.iter().filter(|grant| grant["namespace"] == shop.namespace.as_str() && grant["phase"] == "Active").count()
+                grants
+                    .iter()
+                    .filter(|grant| grant["namespace"] == shop.namespace.as_str() && grant["phase"] == "Active")
+                    .count()
             });
             let _ = left;
             Ok((live == 0).then_some(()))

@@ -9,7 +9,7 @@ use crate::{
     cases::{can_i, introspect, probers_of},
     ensure,
     report::Report,
-    world::{Outcome, Person, POD_TIME, Shop, eventually, kubectl, sign, push_by},
+    world::{Outcome, POD_TIME, Person, Shop, eventually, kubectl, push_by, sign},
 };
 
 /// Bob is deactivated while his run goes.
@@ -80,7 +80,11 @@ pub async fn seven(shop: &Arc<Shop>, report: &Report, alice: &Person) -> Outcome
     let ticket = shop.ticket(alice, "deploy").await?;
     let forged = sign(&push_by(alice.github), "a guess");
     let answer = shop.decide(&forged, "deploy").await?;
-    let refused = if answer["continue"] == false && answer["status"]["code"] == 16 { Ok(()) } else { Err(format!("{answer}").into()) };
+    let refused = if answer["continue"] == false && answer["status"]["code"] == 16 {
+        Ok(())
+    } else {
+        Err(format!("{answer}").into())
+    };
     if report.check("an event with a forged signature is refused, and learns nothing", refused).is_some() {
         report.say(answer["status"]["message"].as_str().unwrap_or_default());
     }

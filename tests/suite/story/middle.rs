@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kube::{Api, ResourceExt as _};
 use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, ResourceExt as _};
 use scim_tekton::api::GrantPhase;
 
 use crate::{
@@ -45,7 +45,9 @@ pub async fn two(shop: &Arc<Shop>, report: &Report) -> Outcome<(Person, Person)>
 /// Bob pushes and may not.
 pub async fn three(shop: &Arc<Shop>, report: &Report, bob: &Person) -> Outcome<String> {
     report.step(3, "Bob, who is not in the group, pushes: the real EventListener gets a signed push event");
-    report.say("the event has the whole shape that GitHub documents, signed with the team's secret; GitHub did not send it");
+    report.say(
+        "the event has the whole shape that GitHub documents, signed with the team's secret; GitHub did not send it",
+    );
     let listener = shop.listen("slow").await;
     let listener = report.check("a real EventListener listens", listener).ok_or("no EventListener")?;
     let push = shop.push(bob);

@@ -60,7 +60,9 @@ async fn play(report: &Report) -> Outcome {
         return Ok(());
     };
     let event = sign(&push_by(bob.github), SECRET);
-    report.say("the event has the whole shape that GitHub documents, signed with the demo's secret; GitHub did not send it");
+    report.say(
+        "the event has the whole shape that GitHub documents, signed with the demo's secret; GitHub did not send it",
+    );
     let request = event.interceptor_request("namespaces/prod/triggers/push", "deploy");
     let allowed = async {
         let answer = alone.ask(&request).await?;
@@ -90,7 +92,8 @@ async fn play(report: &Report) -> Outcome {
 
 impl Alone {
     async fn start() -> Outcome<Self> {
-        let binary = PathBuf::from(std::env::var("SCIM_TEKTON_BIN").unwrap_or_else(|_| "target/release/scim-tekton".into()));
+        let binary =
+            PathBuf::from(std::env::var("SCIM_TEKTON_BIN").unwrap_or_else(|_| "target/release/scim-tekton".into()));
         ensure!(binary.exists(), "{}: no such file; `make build` makes it", binary.display());
         let folder = tempfile::tempdir()?;
         write_policies(folder.path())?;
@@ -141,7 +144,8 @@ linkAuthority:
         let ca = reqwest::Certificate::from_pem(ca["certificate"].as_str().unwrap_or_default().as_bytes())?;
         let client = reqwest::Client::builder().tls_certs_only([ca]).timeout(Duration::from_secs(10)).build()?;
         let url = format!("https://localhost:{}/", self.interceptor);
-        let answer = client.post(url).header("content-type", "application/json").body(request.to_string()).send().await?;
+        let answer =
+            client.post(url).header("content-type", "application/json").body(request.to_string()).send().await?;
         Ok(serde_json::from_str(&answer.text().await?)?)
     }
 }

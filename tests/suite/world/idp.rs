@@ -65,7 +65,8 @@ impl Idp {
 
     /// Assigns a person to the application: Okta looks first, then creates.
     pub async fn provision(&self, user_name: &str, github: u64) -> Outcome<Person> {
-        let look = format!("/Users?filter=userName%20eq%20%22{}%22&startIndex=1&count=100", user_name.replace('@', "%40"));
+        let look =
+            format!("/Users?filter=userName%20eq%20%22{}%22&startIndex=1&count=100", user_name.replace('@', "%40"));
         let found = self.must(Method::GET, &look, None).await?;
         ensure!(found["totalResults"] == 0, "{user_name} is there already");
         let (given, _) = user_name.split_once('@').unwrap_or((user_name, ""));

@@ -83,7 +83,8 @@ pub fn unique() -> String {
 #[macro_export]
 macro_rules! ensure {
     ($condition:expr, $($sentence:tt)+) => {
-        if !$condition {
+        let holds: bool = $condition;
+        if !holds {
             return Err(format!($($sentence)+).into());
         }
     };

@@ -68,10 +68,9 @@ impl Prober {
     }
 
     /// Ends, and gives everything.
-    pub async fn finish(self) -> Vec<Shot> {
+    pub async fn finish(mut self) -> Vec<Shot> {
         self.stop.store(true, Ordering::Relaxed);
-        let _ = self.task.await;
-        let shots = self.shots.lock().expect("no prober panics").clone();
-        shots
+        let _ = (&mut self.task).await;
+        self.shots()
     }
 }

@@ -10,7 +10,10 @@ use kube::{
 use scim_tekton::api::{Grant, GrantPhase, tekton::PipelineRun};
 use serde_json::{Value, json};
 
-use super::{OUR_TIME, Outcome, POD_TIME, Person, Webhook, World, apply, ask_interceptor, eventually, kubectl, push_by, sign, unique};
+use super::{
+    OUR_TIME, Outcome, POD_TIME, Person, Webhook, World, apply, ask_interceptor, eventually, kubectl, push_by, sign,
+    unique,
+};
 use crate::ensure;
 
 /// A team's namespace.
@@ -47,7 +50,8 @@ impl Shop {
         apply(&shop.fill(include_str!("fixtures/team.yaml"))).await?;
         let source = shop.source.clone();
         eventually("the EventSource is Ready", OUR_TIME, || async {
-            let ready = kubectl(&["get", "eventsource", &source, "-o", "jsonpath={.status.conditions[0].status}"]).await?;
+            let ready =
+                kubectl(&["get", "eventsource", &source, "-o", "jsonpath={.status.conditions[0].status}"]).await?;
             Ok((ready == "True").then_some(()))
         })
         .await?;
@@ -90,7 +94,8 @@ impl Shop {
     /// Only the objects of a trigger, for events that are sent to our port.
     pub async fn trigger(&self, pipeline: &str) -> Outcome {
         let all = self.trigger_of(pipeline);
-        let without_listener: Vec<_> = all.split("\n---\n").filter(|doc| !doc.contains("kind: EventListener")).collect();
+        let without_listener: Vec<_> =
+            all.split("\n---\n").filter(|doc| !doc.contains("kind: EventListener")).collect();
         apply(&without_listener.join("\n---\n")).await
     }
 
@@ -138,7 +143,10 @@ impl Shop {
 
     /// Creates a PipelineRun as a TriggerTemplate does.
     pub async fn create_run(&self, pipeline: &str, ticket: Option<&str>, pending: bool) -> Outcome<PipelineRun> {
-        self.runs().create(&PostParams::default(), &self.run_object(pipeline, ticket, pending)?).await.map_err(Into::into)
+        self.runs()
+            .create(&PostParams::default(), &self.run_object(pipeline, ticket, pending)?)
+            .await
+            .map_err(Into::into)
     }
 
     /// The same, not yet sent.
@@ -270,4 +278,4 @@ impl Shop {
 }
 
 /// How long one of 20 or 100 may take.
-pub const BATCH_TIME: Duration = Duration::from_secs(180);
+pub const BATCH_TIME: Duration = Duration::from_mins(3);

@@ -26,6 +26,6 @@ where
 }
 
 /// How long anything of a pod may take on a busy machine.
-pub const POD_TIME: Duration = Duration::from_secs(120);
+pub const POD_TIME: Duration = Duration::from_mins(2);
 /// How long anything of ours may take on a busy machine.
 pub const OUR_TIME: Duration = Duration::from_secs(30);

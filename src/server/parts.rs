@@ -1,0 +1,234 @@
+//! Everything that the components share, opened and put together before anything listens.
+
+use std::{path::Path, sync::Arc};
+
+use arc_swap::ArcSwap;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, ResourceExt as _};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tracing::{info, warn};
+
+use super::{
+    ServeError,
+    admin::AdminState,
+    cluster::{self, Clustered, Shared},
+    commanded::Commanded,
+    control::ControlState,
+    denials::EventNotifier,
+    folder, install,
+};
+use crate::{
+    clock::{self, Clock},
+    cluster::Cluster,
+    config::{Component, Config, PatchAnswer},
+    credential::oidc::OidcProvider,
+    directory::{Change, Directory, DirectoryCell},
+    identity::IdpName,
+    interceptor::{self, InterceptorState, NobodyToTell, Notify, Refusals},
+    issuer::{self, Clients, IssuerState},
+    keys::{self, CertificateAuthority, KeyCell, LeafCell, SigningKeys},
+    policy::{Catalog, CatalogCell},
+    revocation::{Enforce, NothingToEnforce},
+    scim::{self, ScimState, TokenTable},
+    store::{SqliteStore, Store},
+};
+
+/// Secrets of the install namespace with our CA and our signing keys.
+const CA_SECRET: &str = "scim-tekton-ca";
+const KEYS_SECRET: &str = "scim-tekton-keys";
+
+/// What the components share.
+pub struct Parts {
+    /// All of it.
+    pub config: Config,
+    /// Time.
+    pub clock: Clock,
+    /// The truth.
+    pub store: Arc<SqliteStore>,
+    /// Our CA.
+    pub ca: Arc<CertificateAuthority>,
+    /// The certificate that our listeners show.
+    pub leaf: Arc<LeafCell>,
+    /// The cluster's part, where there is a cluster.
+    pub clustered: Option<Clustered>,
+    directory: DirectoryCell,
+    catalog: CatalogCell,
+    keys: KeyCell,
+    tokens: Arc<TokenTable>,
+}
+
+impl Parts {
+    /// Opens the store, finds the cluster, loads the keys.
+    pub async fn prepare(config: Config) -> Result<Self, ServeError> {
+        let clock = clock::system();
+        let directory: DirectoryCell = Arc::new(ArcSwap::from_pointee(Directory::new(config.link_authorities())));
+        let store = open_store(&config, &clock, &directory).await?;
+        let found = cluster::connect(&config).await?;
+        let (ca, signing) = load_keys(&config, found.as_ref(), &clock).await?;
+        let leaf = LeafCell::new(ca.issue(&cluster::server_names(&config), &cluster::addresses(&config), clock())?);
+        let catalog: CatalogCell = Arc::new(ArcSwap::from_pointee(catalog_of_folder(&config, found.is_some())?));
+        let keys: KeyCell = Arc::new(ArcSwap::from_pointee(signing));
+        let oidc = Arc::new(OidcProvider {
+            keys: Arc::clone(&keys),
+            issuer_url: config.external_url(),
+            cluster_id: cluster_id(&config, found.as_ref()).await,
+            targets: config.targets.clone(),
+        });
+        let shared = Shared {
+            store: Arc::<SqliteStore>::clone(&store),
+            directory: Arc::clone(&directory),
+            catalog: Arc::clone(&catalog),
+            clock: Arc::clone(&clock),
+            oidc,
+        };
+        let clustered = found.as_ref().map(|cluster| cluster::assemble(&config, cluster, &shared));
+        let tokens = Arc::new(TokenTable::load(&*store).await?);
+        Ok(Self { config, clock, store, ca: Arc::new(ca), leaf, clustered, directory, catalog, keys, tokens })
+    }
+
+    fn shared_store(&self) -> Arc<dyn Store> {
+        Arc::<SqliteStore>::clone(&self.store)
+    }
+
+    /// For the SCIM endpoints.
+    pub fn scim_state(&self) -> ScimState {
+        let enforce: Arc<dyn Enforce> = match &self.clustered {
+            Some(clustered) => Arc::<crate::controller::Enforcer>::clone(&clustered.enforcer),
+            None => Arc::new(NothingToEnforce),
+        };
+        let idps = self.config.idps.iter().map(|idp| {
+            let patch_answer = match idp.scim.patch_answer {
+                PatchAnswer::Auto => scim::PatchAnswer::Auto,
+                PatchAnswer::Resource => scim::PatchAnswer::Resource,
+                PatchAnswer::NoContent => scim::PatchAnswer::NoContent,
+            };
+            (IdpName::from(idp.name.as_str()), scim::IdpSettings { mode: idp.scim.mode.into(), patch_answer })
+        });
+        let settings = scim::Settings { idps: idps.collect(), ..scim::Settings::default() };
+        let (clock, tokens) = (Arc::clone(&self.clock), Arc::clone(&self.tokens));
+        ScimState::new(self.shared_store(), clock, enforce, tokens, &self.config.external_url(), settings)
+    }
+
+    /// SCIM and the issuer, as far as this process runs them.
+    pub fn http_router(&self, scim: &ScimState) -> Result<axum::Router, ServeError> {
+        let mut http = axum::Router::new();
+        if self.config.runs(Component::Scim) {
+            http = http.merge(scim::router(scim.clone()));
+        }
+        if self.config.runs(Component::Issuer) {
+            let environment = std::env::vars().collect();
+            let clients = Clients::load(&self.config.issuer.clients, &environment)?;
+            let (keys, clock) = (Arc::clone(&self.keys), Arc::clone(&self.clock));
+            let state = IssuerState::new(&self.config.external_url(), keys, self.shared_store(), clients, clock)?;
+            http = http.merge(issuer::router(state));
+        }
+        Ok(http)
+    }
+
+    /// For the interceptor.
+    pub fn interceptor_state(&self) -> InterceptorState {
+        let notifier: Arc<dyn Notify> = match &self.clustered {
+            Some(Clustered { context, .. }) => {
+                Arc::new(EventNotifier::new(context.cluster.patient.clone(), context.events.clone()))
+            }
+            None => Arc::new(NobodyToTell),
+        };
+        InterceptorState {
+            directory: Arc::clone(&self.directory),
+            catalog: Arc::clone(&self.catalog),
+            store: self.shared_store(),
+            clock: Arc::clone(&self.clock),
+            settings: Arc::new(interceptor::Settings {
+                cluster_interceptor: self.config.cluster_interceptor.name.clone(),
+                ticket_ttl: self.config.ticket.ttl.chrono(),
+            }),
+            notifier,
+            refusals: Arc::new(Refusals::default()),
+        }
+    }
+
+    /// For the admin listener.
+    pub fn admin_state(&self, metrics: PrometheusHandle) -> AdminState {
+        let context = self.clustered.as_ref().map(|clustered| Arc::clone(&clustered.context));
+        let checks = Arc::new(move || match &context {
+            Some(context) => vec![("catalog", context.catalog_ready.is_ready())],
+            None => vec![],
+        });
+        AdminState { store: self.shared_store(), checks, metrics: Arc::new(move || metrics.render()) }
+    }
+
+    /// For the command line.
+    pub fn control_state(&self) -> ControlState {
+        ControlState {
+            store: self.shared_store(),
+            directory: Arc::clone(&self.directory),
+            clock: Arc::clone(&self.clock),
+            effects: Arc::new(Commanded {
+                revoker: self.clustered.as_ref().map(|clustered| Arc::clone(&clustered.context.revoker)),
+                wait: self.config.scim.revocation_wait.chrono().to_std().unwrap_or_default(),
+                tokens: Arc::clone(&self.tokens),
+                store: self.shared_store(),
+            }),
+        }
+    }
+}
+
+async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -> Result<Arc<SqliteStore>, ServeError> {
+    let cell = Arc::clone(directory);
+    let on_commit = Box::new(move |seq: i64, changes: &[Change]| {
+        let mut next = Directory::clone(&cell.load());
+        next.apply(seq, changes);
+        cell.store(Arc::new(next));
+    });
+    let store = SqliteStore::open(config.sqlite_path()?, Arc::clone(clock), on_commit)?;
+    let (seq, changes) = store.load_directory().await?;
+    let mut first = Directory::new(config.link_authorities());
+    first.apply(seq, &changes);
+    directory.store(Arc::new(first));
+    info!(path = config.store, seq, "store open");
+    Ok(store)
+}
+
+async fn load_keys(
+    config: &Config,
+    cluster: Option<&Cluster>,
+    clock: &Clock,
+) -> Result<(CertificateAuthority, SigningKeys), ServeError> {
+    let now = clock();
+    if let Some(cluster) = cluster {
+        let (client, namespace) = (&cluster.direct, &config.install_namespace);
+        let ca = install::load_or_make(client, namespace, CA_SECRET, || CertificateAuthority::make(now)).await?;
+        let keys = install::load_or_make(client, namespace, KEYS_SECRET, || SigningKeys::generate(now)).await?;
+        return Ok((ca, keys));
+    }
+    let path = config.sqlite_path()?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let ca = keys::file::load_or_make(folder, || CertificateAuthority::make(now))?;
+    let keys = keys::file::load_or_make(folder, || SigningKeys::generate(now))?;
+    Ok((ca, keys))
+}
+
+fn catalog_of_folder(config: &Config, in_cluster: bool) -> Result<Catalog, ServeError> {
+    match &config.policies {
+        Some(folder) if !in_cluster => Ok(folder::read(folder)?),
+        Some(folder) => {
+            warn!(folder = %folder.display(), "policies come from the cluster; the folder is not read");
+            Ok(Catalog::default())
+        }
+        None => Ok(Catalog::default()),
+    }
+}
+
+/// The UID of `kube-system` names a cluster for ever, as other projects do it.
+async fn cluster_id(config: &Config, cluster: Option<&Cluster>) -> String {
+    if let (None, Some(cluster)) = (&config.issuer.cluster_id, cluster) {
+        match Api::<Namespace>::all(cluster.direct.clone()).get("kube-system").await {
+            Ok(namespace) => return namespace.uid().unwrap_or_default(),
+            Err(error) => warn!(%error, "can't read the UID of kube-system: tokens name the cluster `default`"),
+        }
+    }
+    config.issuer.cluster_id.clone().unwrap_or_else(|| "default".into())
+}
