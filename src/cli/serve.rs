@@ -21,6 +21,9 @@ impl Serve {
         if !self.components.is_empty() {
             config.components = self.components.into_iter().collect();
         }
+        // Takes FAILPOINTS from the environment; a build without the feature has nothing to set up.
+        #[cfg(feature = "failpoints")]
+        let _scenario = fail::FailScenario::setup();
         Ok(server::serve(config).await?)
     }
 }
