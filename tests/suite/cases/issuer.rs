@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
 use openidconnect::{
-    AdditionalClaims, ClientId, EmptyAdditionalClaims, IdToken, IdTokenVerifier, IssuerUrl, Nonce,
+    AdditionalClaims, ClientId, IdToken, IdTokenVerifier, IssuerUrl, Nonce,
     core::{
         CoreGenderClaim, CoreIdTokenVerifier, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm,
         CoreJwsSigningAlgorithm, CoreProviderMetadata,
@@ -44,7 +44,6 @@ pub async fn verify_token(world: &World, token: &str, audience: &str) -> Outcome
     let token: RunToken = serde_json::from_value(serde_json::Value::String(token.into()))?;
     let any = |_: Option<&Nonce>| Ok(());
     let claims = token.claims(&verifier, any).map_err(|error| format!("{error:?}"))?;
-    let _ = EmptyAdditionalClaims {};
     ensure!(claims.subject().starts_with("tekton:cluster@"), "the subject is {:?}", claims.subject());
     ensure!(claims.additional_claims().repository == "acme/shop", "{:?}", claims.additional_claims());
     Ok(claims.subject().to_string())

@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod closed;
 mod deprovision;
 mod enforce;
 mod held;
@@ -49,6 +50,9 @@ pub fn together() -> Vec<Case> {
         enforce::only_we_clear_pending_and_our_keys_are_immutable,
         issuer::the_jwt_verifies_from_the_issuers_url_alone_is_renewed_twice_and_dies_with_its_person,
         issuer::after_the_loss_of_the_group_no_token_is_issued,
+        closed::g3_an_ambiguous_or_inactive_holder_a_missing_policy_and_a_missing_secret_deny,
+        closed::a_denial_is_printed_by_explain_with_its_whole_trace,
+        closed::g7_no_secret_stands_in_a_log_an_event_a_status_a_metric_or_the_audit_log,
         bad_input::g8_what_is_refused_before_the_signature_holds_learns_nothing_and_stores_nothing,
         bad_input::g8_what_is_refused_after_it_says_why_once_each,
         bad_input::g8_bad_scim_gets_a_scim_error_and_nothing_of_it_is_stored,

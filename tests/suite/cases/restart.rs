@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use kube::ResourceExt as _;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::{Api, ResourceExt as _, api::DeleteParams};
 use scim_tekton::api::GrantPhase;
 
 use super::deprovision::probers_of;
@@ -16,6 +17,17 @@ pub async fn load_image(binary: &str, image: &str) -> Outcome {
     let archive = format!("target/{}.tar", image.replace(['/', ':'], "-"));
     run("tests/cluster/our-image.sh", &[binary, &archive, image], None).await?;
     run("ctr", &["-n", "k8s.io", "images", "import", &archive], None).await.map(drop)
+}
+
+/// Stops the installed instance, or starts it again.
+async fn scale(replicas: u8) -> Outcome {
+    let replicas = format!("--replicas={replicas}");
+    kubectl(&["scale", "-n", "scim-tekton", "deployment/scim-tekton", &replicas]).await?;
+    if replicas.ends_with('0') {
+        let pods = ["wait", "-n", "scim-tekton", "pod", "-l", "app.kubernetes.io/name=scim-tekton"];
+        return kubectl(&[&pods[..], &["--for=delete", "--timeout=60s"]].concat()).await.map(drop);
+    }
+    kubectl(&["rollout", "status", "-n", "scim-tekton", "deployment/scim-tekton", "--timeout=120s"]).await.map(drop)
 }
 
 /// The installed pod is killed and comes back.
@@ -34,6 +46,7 @@ async fn kill(world: &World) -> Outcome {
 pub async fn g1_what_was_begun_is_finished_after_kill_9(world: Arc<World>) -> Outcome {
     Shop::with(&world, "crash", |shop| async move {
         shop.trigger("held").await?;
+        shop.trigger("deploy").await?;
         let alice = shop.deployer("alice").await?;
         let ticket = shop.ticket(&alice, "held").await?;
         let run = shop.create_run("held", Some(&ticket), true).await?.name_any();
@@ -56,51 +69,29 @@ pub async fn g1_what_was_begun_is_finished_after_kill_9(world: Arc<World>) -> Ou
         }
         shop.grants(&run, GrantPhase::Revoked, 2).await?;
 
-        // A run that ends while we are down: its Grant dies when we are back.
+        // A run that is deleted while we are down: its Grants die when we are back. A run that comes while we are down is
+        // neither lost nor late: its ticket is judged by when it was created.
         let bob = shop.deployer("bob").await?;
         let ticket = shop.ticket(&bob, "held").await?;
         let run = shop.create_run("held", Some(&ticket), true).await?.name_any();
-        shop.grants(&run, GrantPhase::Active, 2).await?;
-        kubectl(&["scale", "-n", "scim-tekton", "deployment/scim-tekton", "--replicas=0"]).await?;
-        kubectl(&[
-            "wait",
-            "-n",
-            "scim-tekton",
-            "pod",
-            "-l",
-            "app.kubernetes.io/name=scim-tekton",
-            "--for=delete",
-            "--timeout=60s",
-        ])
-        .await?;
-        let gone = shop.runs().delete(&run, &kube::api::DeleteParams::default()).await;
-        gone?;
-        // A ticket presented while we are down is neither lost nor late (its run was created in time).
-        kubectl(&["scale", "-n", "scim-tekton", "deployment/scim-tekton", "--replicas=1"]).await?;
-        kubectl(&["rollout", "status", "-n", "scim-tekton", "deployment/scim-tekton", "--timeout=120s"]).await?;
+        let grants = shop.grants(&run, GrantPhase::Active, 2).await?;
+        let ticket = shop.ticket(&bob, "deploy").await?;
+        scale(0).await?;
+        shop.runs().delete(&run, &DeleteParams::default()).await?;
+        let meanwhile = shop.create_run("deploy", Some(&ticket), true).await?.name_any();
+        scale(1).await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(shop.world.kube.clone(), "scim-tekton-grants");
         eventually("nothing of the deleted run's Grants is left", POD_TIME, || async {
-            let left = kubectl(&[
-                "get",
-                "serviceaccounts",
-                "-n",
-                "scim-tekton-grants",
-                "-l",
-                "scim-tekton.dev/grant",
-                "-o",
-                "json",
-            ])
-            .await?;
-            let live = shop.world.instance.cli_json(&["grants", "list"]).await?;
-            let live = live.as_array().map_or(0, |grants| {
-                grants
-                    .iter()
-                    .filter(|grant| grant["namespace"] == shop.namespace.as_str() && grant["phase"] == "Active")
-                    .count()
-            });
-            let _ = left;
-            Ok((live == 0).then_some(()))
+            for grant in &grants {
+                if accounts.get_opt(&grant.name_any()).await?.is_some() {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
         })
         .await?;
+        let (status, reason) = shop.ended(&meanwhile).await?;
+        ensure!(status == "True", "the run that came meanwhile: Succeeded={status}, reason {reason}");
         shop.world.instance.cli(&["audit", "verify"]).await.map(drop)
     })
     .await

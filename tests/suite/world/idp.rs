@@ -44,6 +44,11 @@ impl Idp {
         Self { url: format!("{url}/scim/v2"), token, client }
     }
 
+    /// The bearer token, to look for where it must not be.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// One call.
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Outcome<(StatusCode, Value)> {
         let mut request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
