@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Context, custom_run::is_ours, pipeline_run};
 use crate::{
     api::{
-        CredentialTemplate, GrantPhase, ObjectRef, Receipt,
+        CredentialTemplate, GrantPhase, ObjectRef,
         tekton::{CustomRun, PipelineRun},
     },
     cluster::is_not_found,
@@ -271,13 +271,11 @@ async fn remake(
     }
 }
 
-/// A Pending Grant that can't be issued: nothing of it may stay behind.
+/// A Pending Grant that can't be issued. What was made of it already is removed by the sweep, which also finds it after
+/// a crash: while we hold the issue, a revocation would wait for us.
 async fn give_up(context: &Context, grant: &GrantRecord, sentence: &str) {
     if let Err(error) = context.store.fail_grant(grant.id, sentence).await {
         warn!(grant = %grant.id, %error, "can't note that the issue failed");
-    }
-    if grant.provider == "kubernetes" {
-        context.kubernetes.revoke(grant, &mut Receipt::default()).await;
     }
 }
 

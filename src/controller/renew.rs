@@ -15,15 +15,22 @@ use crate::{
 
 /// How often we look what is due.
 const PAUSE: Duration = Duration::from_secs(2);
+/// No credential lives longer.
+const LONGEST_LIFE: Span = Span::days(1);
 
 /// Renews what is due, for ever.
 pub async fn keep(context: Arc<Context>) {
     loop {
         tokio::time::sleep(PAUSE).await;
-        let select = GrantSelect { phases: vec![GrantPhase::Active], ..GrantSelect::default() };
+        let now = (context.clock)();
+        // What is due ends within a third of the longest life, so that most of what lives is not even read.
+        let select = GrantSelect {
+            phases: vec![GrantPhase::Active],
+            expires_before: Some(now + LONGEST_LIFE / 3),
+            ..GrantSelect::default()
+        };
         match context.store.grants(&select).await {
             Ok(grants) => {
-                let now = (context.clock)();
                 for grant in grants.into_iter().filter(|grant| due(grant).is_some_and(|due| due <= now)) {
                     tokio::spawn(renew(Arc::clone(&context), grant));
                 }

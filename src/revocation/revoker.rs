@@ -85,7 +85,9 @@ impl Revoker {
 
     async fn attempt(&self, id: GrantId) -> Result<(), StoreError> {
         let Some(grant) = self.store.grant(id).await? else { return Ok(()) };
-        if grant.phase != GrantPhase::Revoking {
+        // A Grant that could not be issued may have left objects behind.
+        let unfinished = grant.phase == GrantPhase::Failed && grant.revoked_at.is_none();
+        if grant.phase != GrantPhase::Revoking && !unfinished {
             return Ok(());
         }
         let asked = grant.asked_at.unwrap_or_else(|| (self.clock)());

@@ -25,7 +25,8 @@ impl Revoker {
     }
 
     async fn sweep_once(self: &Arc<Self>) -> Result<(), StoreError> {
-        let select = GrantSelect { phases: vec![GrantPhase::Revoking], ..GrantSelect::default() };
+        let phases = vec![GrantPhase::Revoking, GrantPhase::Failed];
+        let select = GrantSelect { phases, unfinished: true, ..GrantSelect::default() };
         let grants = self.store.grants(&select).await?;
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         metrics::gauge!("scim_tekton_revocations_pending").set(grants.len() as f64);

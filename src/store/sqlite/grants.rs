@@ -111,6 +111,13 @@ pub fn select(conn: &Connection, select: &GrantSelect) -> Result<Vec<GrantRecord
         }
         filter.push(format!("{phase} IN ({})", places.join(", ")));
     }
+    if select.unfinished {
+        filter.push("g.revoked_at IS NULL".to_owned());
+    }
+    if let Some(before) = select.expires_before {
+        values.push(Box::new(Time(before)));
+        filter.push(format!("g.expires_at < ?{}", values.len()));
+    }
     let sql = format!("{SELECT} WHERE {} ORDER BY g.created_at, g.id", filter.join(" AND "));
     let mut select = conn.prepare_cached(&sql)?;
     let found = select.query_map(rusqlite::params_from_iter(values), read)?;
@@ -128,10 +135,14 @@ pub fn revoke(tx: &mut Tx<'_>, id: GrantId, reason: RevocationReason) -> Result<
 /// Takes in what a revocation achieved; when it is done, Revoking → Revoked.
 pub fn record_receipt(tx: &mut Tx<'_>, id: GrantId, new: Receipt, done: bool) -> Result<(), StoreError> {
     let grant = expect(tx, id)?;
-    let whole = match grant.receipt.clone() {
+    let mut whole = match grant.receipt.clone() {
         Some(old) => receipt::merge(old, new),
         None => new,
     };
+    if done {
+        // What an earlier attempt could not do or prove has been done and proven since.
+        whole.unproven.clear();
+    }
     tx.prepare_cached("UPDATE grants SET receipt = ?2 WHERE id = ?1")?.execute(params![Id::from(id), Json(&whole)])?;
     // A Failed Grant stays Failed; that its objects are gone is known by the time.
     let phase = match grant.phase {
