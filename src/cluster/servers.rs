@@ -49,7 +49,7 @@ impl Cluster {
         let mut impersonating = hurried(config.clone());
         impersonating.auth_info.impersonate = Some(rbac_account.to_owned());
         let cluster = Self {
-            patient: Client::try_from(config.clone())?,
+            patient: Client::try_from(patient(config.clone()))?,
             direct: Client::try_from(hurried(config.clone()))?,
             rbac: Client::try_from(impersonating)?,
             servers: Arc::default(),
@@ -83,7 +83,7 @@ impl Cluster {
     /// Keeps the list of API servers fresh, for ever: a new one is asked from the moment that it is announced.
     pub async fn keep_fresh(self) {
         let slices: Api<EndpointSlice> = Api::namespaced(self.patient.clone(), "default");
-        let ours = watcher::Config::default().labels(OF_KUBERNETES);
+        let ours = watcher::Config::default().timeout(30).labels(OF_KUBERNETES);
         let told = watcher(slices, ours).default_backoff().touched_objects();
         pin_mut!(told);
         loop {
@@ -141,6 +141,13 @@ impl Cluster {
         let anonymous = Client::try_from(config)?;
         Ok(ApiServer { address, client, anonymous })
     }
+}
+
+/// Watches are opened anew each 30 s, so that nothing healthy is silent for longer than this.
+fn patient(mut config: Config) -> Config {
+    config.read_timeout = Some(Duration::from_secs(45));
+    config.reset_reader_on_write = true;
+    config
 }
 
 fn hurried(mut config: Config) -> Config {
