@@ -25,6 +25,18 @@ pub struct PipelineRunSpec {
     pub task_run_specs: Vec<TaskRunSpecOverride>,
 }
 
+impl PipelineRun {
+    /// Its `Succeeded` condition.
+    pub fn succeeded(&self) -> Option<&TektonCondition> {
+        self.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == "Succeeded")
+    }
+
+    /// Whether it has ended, well or not.
+    pub fn is_done(&self) -> bool {
+        self.succeeded().is_some_and(|succeeded| succeeded.status == "True" || succeeded.status == "False")
+    }
+}
+
 /// Reference to a Pipeline: by name in the namespace, or through a resolver.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -17,7 +17,7 @@ use crate::{
         tekton::{CustomRun, TaskRef},
     },
     clock::rfc3339,
-    cluster::{is_conflict, is_not_found},
+    cluster::{is_conflict, is_not_found, time},
     credential::{IssueError, delivery},
     store::GrantRecord,
 };
@@ -57,7 +57,9 @@ pub async fn reconcile(custom: Arc<CustomRun>, context: Arc<Context>) -> Result<
         }
         Err(IssueError::NotYet(what)) => {
             debug!(run = custom.name_any(), namespace, what, "looking again");
-            Ok(Action::requeue(Duration::from_millis(50)))
+            let created = custom.meta().creation_timestamp.as_ref().map(time::from_kubernetes).unwrap_or_default();
+            let young = (context.clock)() - created < chrono::Duration::seconds(5);
+            Ok(Action::requeue(if young { Duration::from_millis(50) } else { Duration::from_secs(1) }))
         }
         Err(IssueError::Unavailable(sentence)) => {
             warn!(run = custom.name_any(), namespace, sentence, "no credential yet");

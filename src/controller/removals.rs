@@ -99,8 +99,7 @@ async fn compare(context: &Arc<Context>) -> Result<(), ControllerError> {
     let live = context.store.live_runs().await?;
     let namespaces: HashSet<_> = live.iter().map(|run| run.namespace.clone()).collect();
     for namespace in namespaces {
-        let runs: Api<PartialObjectMeta<PipelineRun>> =
-            Api::namespaced(context.cluster.direct.clone(), &namespace);
+        let runs: Api<PartialObjectMeta<PipelineRun>> = Api::namespaced(context.cluster.direct.clone(), &namespace);
         match runs.list(&ListParams::default()).await {
             Ok(there) => {
                 let there: HashSet<_> = there.items.iter().filter_map(kube::ResourceExt::uid).collect();
