@@ -1,5 +1,9 @@
 //! The command line: one file a subcommand. What a command prints for another program stands alone on stdout; words
-//! for people go to stderr. All but `serve`, `crds` and `audit verify --file` ask a running server over its socket.
+//! for people go to stderr. All but `serve`, `crds`, `audit verify --file` and `explain --policies` ask a running server
+//! over its socket.
+//!
+//! A command that answers a question ends with 0 for yes and 1 for no, and with 2 where it could not tell: a test that
+//! expects a denial must not be content with a missing file.
 
 mod audit;
 mod client;
@@ -9,6 +13,7 @@ mod grants;
 mod groups;
 mod idp;
 mod output;
+mod people_file;
 mod serve;
 mod users;
 mod verify;
@@ -20,7 +25,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     audit::Broken,
     config::{Config, ConfigError},
-    server::ServeError,
+    server::{ServeError, folder::ReadFolderError},
 };
 use client::{Client, ClientError};
 
@@ -51,13 +56,20 @@ enum Command {
     /// Live credentials, and the kill switch
     #[command(subcommand)]
     Grants(grants::Grants),
-    /// Why an event was allowed or denied: the whole trace
+    /// Why an event was, or would be, allowed or denied: the whole trace
     Explain(explain::Explain),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Prints the custom resource definitions
     Crds,
+}
+
+impl Command {
+    /// Whether the exit code is the answer.
+    fn is_a_question(&self) -> bool {
+        matches!(self, Self::Explain(_))
+    }
 }
 
 /// Why a command failed.
@@ -81,19 +93,31 @@ enum CliError {
     Format(&'static str, String),
     #[error("this process can't start: {0}")]
     Start(String),
+    #[error(transparent)]
+    Policies(#[from] ReadFolderError),
+    #[error(transparent)]
+    People(#[from] people_file::PeopleError),
+    #[error("{path}: expected an InterceptorRequest of Tekton Triggers as JSON: {why}")]
+    NoRequest { path: String, why: String },
+    /// The answer is no, and it is printed.
+    #[error("no")]
+    No,
 }
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     // Before anything speaks TLS: two providers in one binary would make rustls panic at the first connection.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match execute(Cli::parse()) {
+    let cli = Cli::parse();
+    let trouble = if cli.command.is_a_question() { ExitCode::from(2) } else { ExitCode::FAILURE };
+    match execute(cli) {
         Ok(()) => ExitCode::SUCCESS,
         // `scim-tekton audit export | head` is no failure.
         Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(CliError::No) => ExitCode::FAILURE,
         Err(error) => {
             output::say(&format!("scim-tekton: {error}"));
-            ExitCode::FAILURE
+            trouble
         }
     }
 }
@@ -107,6 +131,7 @@ fn execute(cli: Cli) -> Result<(), CliError> {
             runtime.map_err(|error| CliError::Start(error.to_string()))?.block_on(command.run(load()?))
         }
         Command::Audit(audit::Audit::Verify(verify::Verify { file: Some(file) })) => verify::file(&file),
+        Command::Explain(command) if command.needs_no_server() => command.alone(&load()?),
         command => {
             let client = Client::new(load()?.control_path()?)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -172,6 +197,8 @@ mod tests {
             "scim-tekton grants revoke --user alice@example.com",
             "scim-tekton grants revoke --all",
             "scim-tekton explain 0190",
+            "scim-tekton explain --event request.json -o json",
+            "scim-tekton explain --event - --policies policies --directory people.yaml",
             "scim-tekton audit verify --file log.jsonl",
             "scim-tekton audit export",
             "scim-tekton audit tail -n 5 --follow",
@@ -192,6 +219,10 @@ mod tests {
             "scim-tekton grants revoke --all --user alice",
             "scim-tekton grants revoke not-an-id",
             "scim-tekton serve --components console",
+            "scim-tekton explain",
+            "scim-tekton explain 0190 --event request.json",
+            "scim-tekton explain 0190 --policies policies --directory people.yaml",
+            "scim-tekton explain --event request.json --policies policies",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -22,7 +22,7 @@ pub(super) enum Format {
 }
 
 /// `-o`, wherever something is listed or shown.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct Output {
     /// How to print
     #[arg(short = 'o', long = "output", value_enum, default_value_t, value_name = "FORMAT")]

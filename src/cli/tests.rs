@@ -21,7 +21,9 @@ use crate::{
     identity::{Resource, ResourceId, ResourceKind},
     server::control::{
         ControlState, Effects, SocketError, bind_unix, router, serve_unix,
-        wire::{AuditPage, GroupWithUsers, Listed, NewToken, RevokeAnswer, RevokeRequest, TokenMade, UserView},
+        wire::{
+            AuditPage, DecisionView, GroupWithUsers, Listed, NewToken, RevokeAnswer, RevokeRequest, TokenMade, UserView,
+        },
     },
     store::{Revocations, SqliteStore, Store},
     ticket::{SecretHash, well_formed},
@@ -89,6 +91,8 @@ fn start_with(store: Arc<dyn Store>, fake: Arc<FakeStore>) -> Server {
     let state = ControlState {
         store,
         directory: Arc::new(ArcSwap::from_pointee(directory)),
+        catalog: Arc::default(),
+        settings: Arc::default(),
         clock: Arc::new(|| DateTime::UNIX_EPOCH),
         effects: seen.clone(),
     };
@@ -236,4 +240,19 @@ async fn with_the_real_store_two_tokens_are_the_most_and_the_log_verifies() {
     page.rows.iter().for_each(|row| verifier.push(row).unwrap());
     let kinds: Vec<_> = page.rows.iter().map(|row| row.entry.kind).collect();
     assert_eq!(kinds, [Kind::TokenCreated, Kind::TokenCreated, Kind::TokenRevoked, Kind::TokenCreated]);
+}
+
+#[tokio::test]
+async fn a_recorded_event_is_decided_by_the_server_and_recorded_nowhere() {
+    let server = start();
+    let request = json!({
+        "body": "x".repeat(3 << 20), "interceptor_params": {"policy": "deploy"},
+        "context": {"trigger_id": "namespaces/prod/triggers/push"},
+    });
+    let decision: DecisionView = server.client.post(&["explain"], &request).await.unwrap();
+    assert_eq!((decision.record.id.as_str(), decision.record.reason_code.as_str()), ("", "UnknownTrigger"));
+    let checks: Vec<_> = decision.record.trace.iter().map(|step| (step.check.as_str(), step.ok)).collect();
+    assert_eq!(checks, [("policy param", true), ("trigger", false)]);
+    let error = server.client.post::<DecisionView>(&["explain"], &json!([1])).await.unwrap_err().to_string();
+    assert!(error.contains("expected an InterceptorRequest"), "{error}");
 }

@@ -253,6 +253,10 @@ async fn plan(
     namespace: &str,
     ttl: Duration,
 ) -> Result<(&'static str, Value), IssueError> {
+    // The API server refuses it already, unless its CRDs are older or newer than we are.
+    if let Some(fault) = policy::rules::credential_template(&template.spec) {
+        return Err(IssueError::Refused(format!("CredentialTemplate {}: {fault}", template.name_any())));
+    }
     if let Some(kubernetes) = &template.spec.kubernetes {
         let facts = context.kubernetes.plan(kubernetes, namespace).await?;
         return Ok(("kubernetes", with_life(facts.to_value(), ttl)));

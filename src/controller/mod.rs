@@ -1,9 +1,11 @@
-//! The controllers: PipelineRuns (redeem, start, end), CustomRuns (issue), Grants, GroupRoleBindings, and the watches
-//! that feed the policies' catalog. All of it is level-triggered: what an event told is only a reason to look.
+//! The controllers: PipelineRuns (redeem, start, end), CustomRuns (issue), Grants, GroupRoleBindings, what is found out
+//! about AccessPolicies and CredentialTemplates, and the watches that feed the policies' catalog. All of it is level-triggered: what an event told is only a reason to look.
 //!
 //! Uses `revocation`, `credential`, `store`, `cluster`, `policy`, `directory`.
 
+mod access_policy;
 pub mod catalog;
+mod credential_template;
 mod custom_run;
 mod enforce;
 mod issue;
@@ -13,6 +15,7 @@ mod rbac;
 mod removals;
 mod renew;
 mod sources;
+mod status;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -127,6 +130,11 @@ async fn controllers(context: Arc<Context>) {
     all.spawn(named("PipelineRun", reconcile("PipelineRun", Arc::clone(&context), pipeline_run::reconcile)));
     all.spawn(named("CustomRun", reconcile("CustomRun", Arc::clone(&context), custom_run::reconcile)));
     all.spawn(named("GroupRoleBinding", reconcile("GroupRoleBinding", Arc::clone(&context), rbac::reconcile)));
+    all.spawn(named("AccessPolicy", reconcile("AccessPolicy", Arc::clone(&context), access_policy::reconcile)));
+    all.spawn(named(
+        "CredentialTemplate",
+        reconcile("CredentialTemplate", Arc::clone(&context), credential_template::reconcile),
+    ));
     all.spawn(named("deleted PipelineRuns", removals::pipeline_runs(Arc::clone(&context))));
     all.spawn(named("deleted Grants", removals::grants(Arc::clone(&context))));
     all.spawn(named("comparison", removals::ended_while_we_were_down(Arc::clone(&context))));

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     api::{AccessPolicy, EventRule},
+    config::Config,
     directory::{Directory, User},
     policy::{Catalog, Matched, SourceEntry, describe, matching, policy_facts, policy_ref, service_account},
     store::{EventFacts, TraceStep},
@@ -34,6 +35,12 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self { cluster_interceptor: "scim".into(), ticket_ttl: chrono::Duration::minutes(5) }
+    }
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Self { cluster_interceptor: config.cluster_interceptor.name.clone(), ticket_ttl: config.ticket.ttl.chrono() }
     }
 }
 

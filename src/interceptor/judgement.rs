@@ -8,7 +8,7 @@ use super::{Reason, TriggerObject};
 use crate::{
     api::ObjectRef,
     directory::User,
-    store::{EventFacts, TraceStep},
+    store::{DecisionRecord, EventFacts, TraceStep},
 };
 
 /// A decision before it is recorded.
@@ -61,6 +61,24 @@ impl Judgement {
             (true, _) => "allowed",
             (false, true) => "denied",
             (false, false) => "unauthenticated",
+        }
+    }
+
+    /// As `explain` shows it. It has no id, for it was recorded nowhere.
+    pub fn unrecorded(&self) -> DecisionRecord {
+        DecisionRecord {
+            id: String::new(),
+            at: self.at,
+            allowed: self.allowed(),
+            code: self.code(),
+            reason_code: self.reason.as_str().into(),
+            reason: self.sentence.clone(),
+            trace: self.trace.clone(),
+            user: self.user.as_ref().map(|user| user.id),
+            namespace: self.namespace.clone(),
+            trigger: self.trigger.clone(),
+            policy: self.policy.clone(),
+            event: self.event.clone(),
         }
     }
 }

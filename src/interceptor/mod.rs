@@ -1,7 +1,7 @@
 //! The `ClusterInterceptor`: Tekton's request and response, event kinds, signatures, `decide()`.
 //!
 //! `router` serves it; `decide` is the decision itself, pure, and `explain` the same for a recorded request.
-//! Uses `store`, `audit`, `policy`, `directory`, `api`, `clock`, `ticket`.
+//! Uses `store`, `audit`, `config`, `policy`, `directory`, `api`, `clock`, `ticket`.
 
 mod answer;
 mod decide;
@@ -28,6 +28,6 @@ pub use judgement::Judgement;
 pub use notify::{Denied, NobodyToTell, Notify};
 pub use reason::Reason;
 pub use refusals::Refusals;
-pub use router::{explain, router};
+pub use router::{LARGEST_REQUEST, explain, router};
 pub use trigger::{TriggerKind, TriggerObject};
 pub use wire::{InterceptorRequest, InterceptorResponse, Status, TriggerContext};

@@ -13,7 +13,7 @@ use crate::{directory::Directory, policy::Catalog};
 
 /// A push lists at most 2,048 commits, some 3 MiB, and stands in the request as a JSON string. The EventListener itself
 /// has no limit.
-const LARGEST: usize = 8 * 1024 * 1024;
+pub const LARGEST_REQUEST: usize = 8 * 1024 * 1024;
 
 /// Serves `InterceptorRequest`s: POST, at any path. Every answer is 200, for to Tekton anything else is an outage; whether
 /// the event goes on stands in it (G8).
@@ -21,7 +21,7 @@ pub fn router(state: InterceptorState) -> Router {
     Router::new()
         .route("/", post(handle))
         .route("/{*path}", post(handle))
-        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
         .with_state(state)
 }
 

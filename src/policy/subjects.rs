@@ -1,6 +1,6 @@
 //! Who a policy means: its subjects with their IdP resolved, and which of them someone is.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use imbl::OrdSet;
 
@@ -103,6 +103,22 @@ pub fn matching(directory: &Directory, user: ResourceId, subjects: &[SubjectRef]
         .collect()
 }
 
+/// How many active users are one of the subjects.
+pub fn matched_users(directory: &Directory, subjects: &[SubjectRef]) -> usize {
+    let mut found = BTreeSet::new();
+    for subject in subjects {
+        let (user, group) = match subject {
+            SubjectRef::UserId(id) => (directory.user(*id), None),
+            SubjectRef::UserName(idp, name) => (directory.user_by_name(idp, name), None),
+            SubjectRef::GroupId(id) => (None, Some(*id)),
+            SubjectRef::GroupName(idp, name) => (None, directory.group_by_name(idp, name).map(|group| group.id)),
+        };
+        let members = group.into_iter().flat_map(|group| directory.users_in(group));
+        found.extend(user.into_iter().chain(members).filter(|user| user.active).map(|user| user.id));
+    }
+    found.len()
+}
+
 /// A subject in words, as a policy's author would say it.
 pub fn describe(subject: &SubjectRef) -> String {
     match subject {
@@ -116,7 +132,11 @@ pub fn describe(subject: &SubjectRef) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{GroupRef, UserRef};
+    use crate::{
+        api::{GroupRef, UserRef},
+        directory::Change,
+        identity::{Resource, ResourceKind},
+    };
 
     fn policy(subjects: &[Subject]) -> AccessPolicySpec {
         serde_json::from_value(serde_json::json!({ "source": "s", "subjects": subjects, "pipelines": [] })).unwrap()
@@ -142,6 +162,42 @@ mod tests {
         let error = resolve_subjects(&policy(&[group(None, "Deployers")]), &idps(&["okta", "entra"])).unwrap_err();
         assert_eq!(error.to_string(), r#"subject 0 ("Deployers") names no idp, and there are several: entra, okta"#);
         assert!(resolve_subjects(&policy(&[group(Some("okta"), "d")]), &idps(&["okta", "entra"])).is_ok());
+    }
+
+    #[test]
+    fn everyone_is_counted_once_and_who_is_inactive_not_at_all() {
+        let id = |number| ResourceId(uuid::Uuid::from_u128(number));
+        let put = |kind, number: u128, attributes: serde_json::Value| {
+            Change::Put(Box::new(Resource {
+                id: id(number),
+                kind,
+                idp: "okta".into(),
+                external_id: None,
+                attributes: attributes.as_object().unwrap().clone(),
+                version: 1,
+                created: chrono::DateTime::UNIX_EPOCH,
+                last_modified: chrono::DateTime::UNIX_EPOCH,
+            }))
+        };
+        let person = |number, name, active| {
+            put(ResourceKind::User, number, serde_json::json!({ "userName": name, "active": active }))
+        };
+        let mut directory = Directory::default();
+        directory.apply(
+            1,
+            &[
+                person(1, "alice", true),
+                person(2, "bob", true),
+                person(3, "carol", false),
+                put(ResourceKind::Group, 4, serde_json::json!({ "displayName": "deployers" })),
+                Change::Members { group: id(4), added: vec![id(1), id(3)], removed: vec![] },
+            ],
+        );
+        let count = |subjects: &[SubjectRef]| matched_users(&directory, subjects);
+        let deployers = SubjectRef::GroupName("okta".into(), "deployers".into());
+        assert_eq!(count(&[deployers.clone(), SubjectRef::GroupId(id(4)), SubjectRef::UserId(id(1))]), 1);
+        assert_eq!(count(&[deployers, SubjectRef::UserName("okta".into(), "bob".into())]), 2);
+        assert_eq!(count(&[SubjectRef::UserId(id(3)), SubjectRef::GroupName("okta".into(), "none".into())]), 0);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod cluster;
 mod commanded;
 pub mod control;
 mod denials;
-mod folder;
+pub mod folder;
 mod install;
 mod listeners;
 mod parts;

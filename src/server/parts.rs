@@ -138,10 +138,7 @@ impl Parts {
             catalog: Arc::clone(&self.catalog),
             store: self.shared_store(),
             clock: Arc::clone(&self.clock),
-            settings: Arc::new(interceptor::Settings {
-                cluster_interceptor: self.config.cluster_interceptor.name.clone(),
-                ticket_ttl: self.config.ticket.ttl.chrono(),
-            }),
+            settings: Arc::new(interceptor::Settings::from(&self.config)),
             notifier,
             refusals: Arc::new(Refusals::default()),
         }
@@ -162,6 +159,8 @@ impl Parts {
         ControlState {
             store: self.shared_store(),
             directory: Arc::clone(&self.directory),
+            catalog: Arc::clone(&self.catalog),
+            settings: Arc::new(interceptor::Settings::from(&self.config)),
             clock: Arc::clone(&self.clock),
             effects: Arc::new(Commanded {
                 revoker: self.clustered.as_ref().map(|clustered| Arc::clone(&clustered.context.revoker)),

@@ -5,6 +5,7 @@
 
 mod audit;
 mod decisions;
+mod explain;
 mod grants;
 mod people;
 mod socket;
@@ -18,7 +19,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::{
     Json, Router,
-    extract::rejection::{JsonRejection, QueryRejection},
+    extract::{
+        DefaultBodyLimit,
+        rejection::{BytesRejection, JsonRejection, QueryRejection},
+    },
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -27,6 +31,8 @@ use axum::{
 use crate::{
     clock::Clock,
     directory::DirectoryCell,
+    interceptor::{LARGEST_REQUEST, Settings},
+    policy::CatalogCell,
     store::{Revocations, Store, StoreError},
 };
 
@@ -46,6 +52,10 @@ pub struct ControlState {
     pub store: Arc<dyn Store>,
     /// Who is who.
     pub directory: DirectoryCell,
+    /// The policies in force.
+    pub catalog: CatalogCell,
+    /// How the interceptor decides.
+    pub settings: Arc<Settings>,
     /// What time it is.
     pub clock: Clock,
     /// What follows from a command.
@@ -65,6 +75,7 @@ pub fn router(state: ControlState) -> Router {
         .route("/v1/grants/revoke", post(grants::revoke))
         .route("/v1/grants/{id}", get(grants::show))
         .route("/v1/decisions/{id}", get(decisions::show))
+        .route("/v1/explain", post(explain::recorded).layer(DefaultBodyLimit::max(LARGEST_REQUEST)))
         .route("/v1/audit", get(audit::page))
         .with_state(state)
 }
@@ -119,6 +130,12 @@ impl From<JsonRejection> for Refusal {
 
 impl From<QueryRejection> for Refusal {
     fn from(rejection: QueryRejection) -> Self {
+        Self(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<BytesRejection> for Refusal {
+    fn from(rejection: BytesRejection) -> Self {
         Self(rejection.status(), rejection.body_text())
     }
 }

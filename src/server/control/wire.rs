@@ -9,6 +9,7 @@ use crate::{
     audit,
     config::IdpLabel,
     identity::ResourceId,
+    interceptor::Judgement,
     store::{DecisionRecord, GrantId, GrantRecord, TokenRecord},
 };
 
@@ -153,6 +154,13 @@ pub struct DecisionView {
     /// Who it is about, if that is still known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_name: Option<String>,
+}
+
+impl From<&Judgement> for DecisionView {
+    fn from(judgement: &Judgement) -> Self {
+        let user_name = judgement.user.as_ref().map(|user| user.user_name.to_string());
+        Self { record: judgement.unrecorded(), user_name }
+    }
 }
 
 /// Which rows of the audit log.
