@@ -103,8 +103,9 @@ fn action(rule: &PolicyRule, namespace: &str) -> Option<Action> {
     })
 }
 
-/// A read-only request that a rule allows: one object if it names one, else a list of one, else an object that need
-/// not exist (404 is an answer to somebody who may read).
+/// A read-only request that a rule allows: one object if it names one, else an object that need not exist (404 is an
+/// answer to somebody who may read), else a list of one. All at resource version 0: a consistent list waits up to
+/// 100 ms for the API server's watch cache, and what is in it does not matter here.
 fn read(rule: &PolicyRule, namespace: &str) -> Option<Read> {
     let allows = |verb| rule.verbs.iter().any(|allowed| allowed == verb || allowed == "*");
     let group = star(rule.api_groups.as_ref()?.first()?, "");
@@ -114,9 +115,9 @@ fn read(rule: &PolicyRule, namespace: &str) -> Option<Read> {
     let base = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
     let base = format!("{base}/namespaces/{namespace}/{resource}");
     let (verb, name, path) = match rule.resource_names.as_deref().and_then(<[String]>::first) {
-        Some(name) if allows("get") => ("get", name.as_str(), format!("{base}/{name}")),
-        None if allows("list") => ("list", "", format!("{base}?limit=1")),
-        None if allows("get") => ("get", NO_SUCH, format!("{base}/{NO_SUCH}")),
+        Some(name) if allows("get") => ("get", name.as_str(), format!("{base}/{name}?resourceVersion=0")),
+        None if allows("get") => ("get", NO_SUCH, format!("{base}/{NO_SUCH}?resourceVersion=0")),
+        None if allows("list") => ("list", "", format!("{base}?limit=1&resourceVersion=0")),
         _ => return None,
     };
     let action = Action {
@@ -157,15 +158,24 @@ mod tests {
             (action.verb.as_str(), action.resource.as_str(), action.subresource.as_str()),
             ("create", "pods", "exec")
         );
-        assert_eq!(read(&rule, "prod").unwrap().path, "/api/v1/namespaces/prod/configmaps/scim-tekton-probe");
+        assert_eq!(
+            read(&rule, "prod").unwrap().path,
+            "/api/v1/namespaces/prod/configmaps/scim-tekton-probe?resourceVersion=0"
+        );
     }
 
     #[test]
     fn named_objects_are_read_by_their_name_and_wildcards_by_a_list() {
         let named = rule(&["get"], &["apps"], &["deployments"], &["shop"]);
-        assert_eq!(read(&named, "prod").unwrap().path, "/apis/apps/v1/namespaces/prod/deployments/shop");
+        assert_eq!(
+            read(&named, "prod").unwrap().path,
+            "/apis/apps/v1/namespaces/prod/deployments/shop?resourceVersion=0"
+        );
         let wild = rule(&["*"], &["*"], &["*"], &[]);
-        assert_eq!(read(&wild, "prod").unwrap().path, "/api/v1/namespaces/prod/pods?limit=1");
+        assert_eq!(
+            read(&wild, "prod").unwrap().path,
+            "/api/v1/namespaces/prod/pods/scim-tekton-probe?resourceVersion=0"
+        );
         assert_eq!(action(&wild, "prod").unwrap().verb, "get");
     }
 
