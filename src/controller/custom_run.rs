@@ -45,13 +45,15 @@ pub async fn reconcile(custom: Arc<CustomRun>, context: Arc<Context>) -> Result<
     }
     match issue::issue(&context, &custom).await {
         Ok(grant) => {
+            metrics::counter!(crate::telemetry::metric::GRANTS_ISSUED, "provider" => grant.provider.clone())
+                .increment(1);
             info!(grant = %grant.id, run = grant.run_name, task = grant.task, user = %grant.user, "issued");
             let sentence = format!("{} holds this credential until the run ends", grant.user_name);
             write(&context, &custom, "True", "CredentialIssued", &sentence, Some(&grant)).await
         }
         Err(IssueError::Refused(sentence)) => {
             info!(run = custom.name_any(), namespace, sentence, "no credential");
-            metrics::counter!("scim_tekton_issues_refused_total").increment(1);
+            metrics::counter!(crate::telemetry::metric::ISSUES_REFUSED).increment(1);
             context.events.warning(&custom.object_ref(&()), "CredentialRefused", "Issue", &sentence).await;
             write(&context, &custom, "False", "CredentialRefused", &sentence, None).await
         }

@@ -36,7 +36,7 @@ impl Enforce for Enforcer {
             tokio::join!(revocations, bindings);
         });
         if !matches!(tokio::time::timeout(self.wait, work).await, Ok(Ok(()))) {
-            metrics::counter!("scim_tekton_revocation_wait_exceeded_total").increment(1);
+            metrics::counter!(crate::telemetry::metric::REVOCATION_WAIT_EXCEEDED).increment(1);
             warn!("answering before all is proven; the rest is durable and goes on");
         }
     }

@@ -171,7 +171,7 @@ where
         }
     };
     let again = move |object: Arc<DeserializeGuard<K>>, error: &ControllerError, _: Arc<Context>| {
-        metrics::counter!("scim_tekton_reconcile_errors_total", "kind" => kind).increment(1);
+        metrics::counter!(crate::telemetry::metric::RECONCILE_ERRORS, "kind" => kind).increment(1);
         warn!(kind, name = ?object.meta().name, namespace = ?object.meta().namespace, %error, "trying again");
         Action::requeue(Duration::from_secs(2))
     };

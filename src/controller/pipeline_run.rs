@@ -129,7 +129,7 @@ async fn start(context: &Arc<Context>, run: &PipelineRun, record: &RunRecord) ->
 /// Ends a run that must not start: Tekton admits Pending → Cancelled and makes no child (FACTS 42).
 async fn refuse(context: &Arc<Context>, run: &PipelineRun, sentence: &str) -> Result<Action, ControllerError> {
     let namespace = run.namespace().unwrap_or_default();
-    metrics::counter!("scim_tekton_redemptions_refused_total").increment(1);
+    metrics::counter!(crate::telemetry::metric::REDEMPTIONS_REFUSED).increment(1);
     info!(run = format!("{namespace}/{}", run.name_any()), sentence, "ticket refused, run cancelled");
     // The Event goes first: who sees the run cancelled finds the reason there.
     context.events.warning(&run.object_ref(&()), "TicketRefused", "Redeem", sentence).await;

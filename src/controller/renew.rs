@@ -68,7 +68,7 @@ async fn renew(context: Arc<Context>, grant: GrantRecord) {
     let material = match material {
         Ok(material) => material,
         Err(error) => {
-            metrics::counter!("scim_tekton_renewals_failed_total").increment(1);
+            metrics::counter!(crate::telemetry::metric::RENEWALS_FAILED).increment(1);
             warn!(grant = %grant.id, run = grant.run_name, %error, "can't renew yet; the old credential stays");
             let run = ObjectReference {
                 api_version: Some("tekton.dev/v1".into()),

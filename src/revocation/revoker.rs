@@ -125,7 +125,7 @@ impl Revoker {
         self.store.record_receipt(id, &receipt, done).await?;
         let took = (self.clock)() - asked;
         if done {
-            metrics::histogram!("scim_tekton_revocation_seconds").record(took.as_seconds_f64());
+            metrics::histogram!(crate::telemetry::metric::REVOCATION_SECONDS).record(took.as_seconds_f64());
             info!(grant = %id, reason = grant.reason.map(RevocationReason::as_str), ms = took.num_milliseconds(), "revoked");
         } else {
             warn!(grant = %id, unproven = ?receipt.unproven, "a revocation is not proven yet; it is tried again");

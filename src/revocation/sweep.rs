@@ -32,7 +32,7 @@ impl Revoker {
         let select = GrantSelect { phases, unfinished: true, ..GrantSelect::default() };
         let grants = self.store.grants(&select).await?;
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        metrics::gauge!("scim_tekton_revocations_pending").set(grants.len() as f64);
+        metrics::gauge!(crate::telemetry::metric::REVOCATIONS_PENDING).set(grants.len() as f64);
         let runs: Vec<_> = self
             .store
             .runs_to_cancel()
