@@ -35,10 +35,19 @@ struct Verbose {
 /// The routes.
 pub fn router(state: AdminState) -> Router {
     Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(state)
+}
+
+/// A process whose writer is gone never writes again: it is to be started anew.
+async fn livez(State(state): State<AdminState>) -> (StatusCode, &'static str) {
+    if state.store.is_alive() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::INTERNAL_SERVER_ERROR, "the store's writer is gone\n")
+    }
 }
 
 async fn readyz(State(state): State<AdminState>, Query(query): Query<Verbose>) -> impl IntoResponse {
