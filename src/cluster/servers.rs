@@ -26,6 +26,8 @@ pub struct ApiServer {
     pub address: Arc<str>,
     /// Ourselves, without retries and with a time limit.
     pub client: Client,
+    /// The account of the RBAC module, so too.
+    pub rbac: Client,
     /// Nobody: for requests that bring a token of their own.
     pub anonymous: Client,
 }
@@ -40,18 +42,18 @@ pub struct Cluster {
     pub direct: Client,
     /// The account of the RBAC module, which has its own `bind` list.
     pub rbac: Client,
+    rbac_account: Arc<str>,
     servers: Arc<ArcSwap<Vec<Arc<ApiServer>>>>,
 }
 
 impl Cluster {
     /// Connects with this configuration; `rbac_account` is impersonated by the RBAC module.
     pub async fn connect(config: Config, rbac_account: &str) -> Result<Self, kube::Error> {
-        let mut impersonating = hurried(config.clone());
-        impersonating.auth_info.impersonate = Some(rbac_account.to_owned());
         let cluster = Self {
             patient: Client::try_from(patient(config.clone()))?,
             direct: Client::try_from(hurried(config.clone()))?,
-            rbac: Client::try_from(impersonating)?,
+            rbac: Client::try_from(impersonating(hurried(config.clone()), rbac_account))?,
+            rbac_account: rbac_account.into(),
             servers: Arc::default(),
             config,
         };
@@ -137,9 +139,10 @@ impl Cluster {
             config.tls_server_name = Some("kubernetes.default.svc".into());
         }
         let client = Client::try_from(config.clone())?;
+        let rbac = Client::try_from(impersonating(config.clone(), &self.rbac_account))?;
         config.auth_info = AuthInfo::default();
         let anonymous = Client::try_from(config)?;
-        Ok(ApiServer { address, client, anonymous })
+        Ok(ApiServer { address, client, rbac, anonymous })
     }
 }
 
@@ -155,6 +158,11 @@ fn hurried(mut config: Config) -> Config {
     config.connect_timeout = Some(ANSWER_TIMEOUT);
     config.read_timeout = Some(ANSWER_TIMEOUT);
     config.reset_reader_on_write = true;
+    config
+}
+
+fn impersonating(mut config: Config, account: &str) -> Config {
+    config.auth_info.impersonate = Some(account.to_owned());
     config
 }
 

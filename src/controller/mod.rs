@@ -54,7 +54,7 @@ pub struct Context {
     /// The policies in force.
     pub catalog: CatalogCell,
     /// Whether the catalog is complete.
-    pub catalog_ready: catalog::Ready,
+    pub catalog_ready: Arc<catalog::Ready>,
     /// What takes credentials back.
     pub revoker: Arc<Revoker>,
     /// Provider `kubernetes`.

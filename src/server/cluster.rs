@@ -77,10 +77,13 @@ pub fn assemble(config: &Config, cluster: &Cluster, shared: &Shared) -> Clustere
         Arc::new(KubernetesProvider::new(cluster.clone(), Arc::clone(&clock), &config.grants_namespace, instance));
     let revoker =
         Arc::new(Revoker::new(Arc::clone(&shared.store), cluster.clone(), Arc::clone(&kubernetes), Arc::clone(&clock)));
+    let namespaces = Namespaces::new(cluster.direct.clone(), &config.controller.namespace_selector);
+    let catalog_ready = Arc::new(Ready::default());
     let rbac = Arc::new(RbacSync::new(
         cluster.clone(),
         Arc::clone(&shared.directory),
-        Arc::clone(&shared.catalog),
+        (Arc::clone(&shared.catalog), Arc::clone(&catalog_ready)),
+        namespaces.clone(),
         rbac_settings(config),
     ));
     let enforcer = Enforcer::new(
@@ -93,13 +96,13 @@ pub fn assemble(config: &Config, cluster: &Cluster, shared: &Shared) -> Clustere
         cluster: cluster.clone(),
         directory: Arc::clone(&shared.directory),
         catalog: Arc::clone(&shared.catalog),
-        catalog_ready: Ready::default(),
+        catalog_ready,
         revoker,
         kubernetes,
         oidc: Arc::clone(&shared.oidc),
         rbac,
         events: Events::new(cluster.direct.clone(), instance),
-        namespaces: Namespaces::new(cluster.direct.clone(), &config.controller.namespace_selector),
+        namespaces,
         clock,
         instance: instance.to_owned(),
         install_namespace: config.install_namespace.clone(),

@@ -1,192 +1,161 @@
-//! Making the RoleBindings of one GroupRoleBinding what they should be.
+//! Making one RoleBinding what it should be.
 
-use std::collections::BTreeMap;
+use std::fmt::Display;
 
-use aws_lc_rs::digest;
-use k8s_openapi::{
-    api::rbac::v1::{RoleBinding, RoleRef as KubernetesRoleRef, Subject},
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
-};
-use kube::{
-    Api, ResourceExt as _,
-    api::{DeleteParams, ListParams, PostParams, Preconditions},
-};
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::ResourceExt as _;
 use tracing::info;
 
-use super::{RbacSync, group_of};
+use super::{
+    RbacSync,
+    place::Place,
+    plan::{Names, Step, Turned, plan},
+};
 use crate::{
-    api::{GROUP_ROLE_BINDING_LABEL, GroupRoleBinding, INSTANCE_LABEL, RoleRef},
-    audit::hex,
-    cluster::{is_conflict, is_not_found},
-    directory::Directory,
+    api::{GroupRoleBinding, INSTANCE_LABEL},
+    cluster::is_conflict,
 };
 
-/// Version of the Directory that a RoleBinding was made from: drift repair must not put a leaver back.
-const SEQ_ANNOTATION: &str = "scim-tekton.dev/directory-seq";
-/// A RoleBinding of more subjects nears etcd's limit of 1.5 MB an object.
-const MOST_SUBJECTS: usize = 1_000;
 /// Writers that conflict read again; more often than this is not bad luck.
 const ATTEMPTS: usize = 8;
 
-impl RbacSync {
-    /// Makes the RoleBindings what the Directory says now. Returns how many people hold the roles. `prune` also
-    /// removes what an older version of the GroupRoleBinding left elsewhere.
-    pub(super) async fn sync(&self, binding: &GroupRoleBinding, prune: bool) -> Result<i64, String> {
-        let lock = self.lock(&binding.name_any());
-        let _writing = lock.lock().await;
-        let namespaces = binding.spec.namespaces.as_ref().map(|namespaces| namespaces.names.as_slice());
-        let mut names = Vec::new();
-        let mut count = 0;
-        for namespace in namespaces.unwrap_or_default() {
-            for role in &binding.spec.role_refs {
-                count = self.apply(binding, namespace, role).await?;
-                names.push((namespace.clone(), name(binding, role)));
-            }
-        }
-        if prune {
-            self.prune(binding, &names).await?;
-        }
-        i64::try_from(count).map_err(|error| error.to_string())
-    }
+/// Why a RoleBinding is not what it should be.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub(super) why: String,
+    /// Whether somebody may still hold what is no longer theirs, or another attempt may just succeed: then it is made
+    /// at once, else by reconciliation.
+    pub(super) again: bool,
+}
 
-    async fn apply(&self, binding: &GroupRoleBinding, namespace: &str, role: &RoleRef) -> Result<usize, String> {
-        let bindings: Api<RoleBinding> = Api::namespaced(self.cluster.rbac.clone(), namespace);
-        let name = name(binding, role);
+impl Failure {
+    fn at(place: &Place, doing: &str, why: &impl Display, again: bool) -> Self {
+        Self { why: format!("{doing} {}/{}: {why}", place.namespace, place.name), again }
+    }
+}
+
+impl RbacSync {
+    /// Makes it so, and returns how many people hold the role. Who is to lose it loses it also where nobody can be
+    /// added, and where it can't be shrunk (that needs `bind`, which may have been withdrawn) it is deleted.
+    pub(super) async fn apply(&self, binding: &GroupRoleBinding, place: &Place) -> Result<usize, Failure> {
+        let mut refused: Option<Failure> = None;
         for _ in 0..ATTEMPTS {
-            let live = bindings.get_opt(&name).await.map_err(|error| format!("reading {namespace}/{name}: {error}"))?;
+            let object = self.get(place).await.map_err(|error| Failure::at(place, "reading", &error, true))?;
+            if let Some(foreign) = object.as_ref().filter(|object| !self.is_ours(object)) {
+                return Err(Failure::at(place, "writing", &self.not_ours(foreign), false));
+            }
+            let live = object.as_ref().map(|object| place.live(object));
             // Loaded after the live object was read: what is written is never older than what is there.
             let directory = self.directory.load_full();
-            let subjects = self.subjects(binding, &directory)?;
-            let written = match live {
-                None if subjects.is_empty() => return Ok(0),
-                None => {
-                    let new = self.role_binding(binding, namespace, role, &subjects, directory.seq());
-                    bindings.create(&PostParams::default(), &new).await.map(drop)
-                }
-                Some(live) if seq(&live) > directory.seq() => {
-                    return Err("the Directory is older than the binding".into());
-                }
-                Some(live) if subjects.is_empty() => {
-                    let preconditions = Preconditions { uid: live.uid(), resource_version: live.resource_version() };
-                    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-                    bindings.delete(&name, &params).await.map(drop)
-                }
-                Some(live) if users(&live).eq(subjects.iter().map(String::as_str)) => return Ok(subjects.len()),
-                Some(live) => {
-                    let mut new = self.role_binding(binding, namespace, role, &subjects, directory.seq());
-                    new.metadata.resource_version = live.resource_version();
-                    bindings.replace(&name, &PostParams::default(), &new).await.map(drop)
-                }
-            };
-            match written {
-                Ok(()) => {
-                    info!(namespace, name, subjects = subjects.len(), "RoleBinding follows its group");
-                    return Ok(subjects.len());
-                }
-                Err(error) if is_conflict(&error) || is_not_found(&error) => {}
-                Err(error) => return Err(format!("writing {namespace}/{name}: {error}")),
+            let mut wish = self.settings.wish(&binding.spec.group, &directory, live.as_ref());
+            if wish.frozen.is_none() {
+                wish.frozen = refused.as_ref().map(|refused| refused.why.clone());
             }
-        }
-        Err(format!("{namespace}/{name} changes faster than it can be written"))
-    }
-
-    /// The people of the group, as the API server calls them, sorted.
-    fn subjects(&self, binding: &GroupRoleBinding, directory: &Directory) -> Result<Vec<String>, String> {
-        let Some(group) = group_of(directory, &binding.spec.group)? else { return Ok(Vec::new()) };
-        let mut subjects: Vec<_> = directory
-            .users_in(group)
-            .filter(|user| user.active)
-            .filter_map(|user| self.kubernetes_name(&user.idp, &user.user_name))
-            .collect();
-        subjects.sort_unstable();
-        if subjects.len() > MOST_SUBJECTS {
-            return Err(format!(
-                "the group has {} people; more than {MOST_SUBJECTS} are not supported yet",
-                subjects.len()
-            ));
-        }
-        Ok(subjects)
-    }
-
-    fn role_binding(
-        &self,
-        binding: &GroupRoleBinding,
-        namespace: &str,
-        role: &RoleRef,
-        subjects: &[String],
-        seq: i64,
-    ) -> RoleBinding {
-        RoleBinding {
-            metadata: ObjectMeta {
-                name: Some(name(binding, role)),
-                namespace: Some(namespace.to_owned()),
-                labels: Some(BTreeMap::from([
-                    (GROUP_ROLE_BINDING_LABEL.to_owned(), binding.name_any()),
-                    (INSTANCE_LABEL.to_owned(), self.settings.instance.clone()),
-                ])),
-                annotations: Some(BTreeMap::from([(SEQ_ANNOTATION.to_owned(), seq.to_string())])),
-                // Deleting the GroupRoleBinding takes its RoleBindings with it, also while we are down.
-                owner_references: Some(vec![OwnerReference {
-                    api_version: format!("{}/{}", crate::api::GROUP, crate::api::VERSION),
-                    kind: "GroupRoleBinding".into(),
-                    name: binding.name_any(),
-                    uid: binding.uid().unwrap_or_default(),
-                    controller: Some(true),
-                    block_owner_deletion: Some(false),
-                }]),
-                ..ObjectMeta::default()
-            },
-            role_ref: KubernetesRoleRef {
-                api_group: Some("rbac.authorization.k8s.io".into()),
-                kind: role.kind.as_str().into(),
-                name: role.name.clone(),
-            },
-            subjects: Some(
-                subjects
-                    .iter()
-                    .map(|user| Subject {
-                        api_group: Some("rbac.authorization.k8s.io".into()),
-                        kind: "User".into(),
-                        name: user.clone(),
-                        namespace: None,
-                    })
-                    .collect(),
-            ),
-        }
-    }
-
-    async fn prune(&self, binding: &GroupRoleBinding, keep: &[(String, String)]) -> Result<(), String> {
-        let all: Api<RoleBinding> = Api::all(self.cluster.rbac.clone());
-        let instance = &self.settings.instance;
-        let labels = format!("{GROUP_ROLE_BINDING_LABEL}={},{INSTANCE_LABEL}={instance}", binding.name_any());
-        let found = all.list_metadata(&ListParams::default().labels(&labels)).await;
-        for stray in found.map_err(|error| format!("listing RoleBindings: {error}"))? {
-            let place = (stray.namespace().unwrap_or_default(), stray.name_any());
-            if keep.contains(&place) {
+            let before = live.as_ref().map(|live| live.names.clone()).unwrap_or_default();
+            self.unproven.note(place, Turned::default(), &before);
+            let seq = live.as_ref().map_or(0, |live| live.seq).max(directory.seq());
+            let instance = &self.settings.instance;
+            let (after, written) = match (plan(live.as_ref(), &wish), &object) {
+                (Step::Nothing, _) => {
+                    let again = refused.is_some_and(|refused| refused.again);
+                    return wish.frozen.map_or(Ok(before.len()), |why| Err(Failure { why, again }));
+                }
+                (Step::Create(people), _) => {
+                    let new = place.role_binding(binding, instance, &people, seq);
+                    let written = self.create(place, &new).await;
+                    (people, written)
+                }
+                (Step::Replace(people), Some(object)) => {
+                    let mut new = place.role_binding(binding, instance, &people, seq);
+                    new.metadata.resource_version = object.resource_version();
+                    let written = self.replace(place, &new).await;
+                    (people, written)
+                }
+                (Step::Delete, Some(object)) => (Names::new(), self.delete(place, object).await),
+                (Step::Replace(_) | Step::Delete, None) => continue,
+            };
+            let turned = Turned::between(&before, &after);
+            let Err(error) = written else {
+                info!(namespace = place.namespace, name = place.name, subjects = after.len(), "a RoleBinding follows");
+                self.unproven.note(place, turned, &after);
+                // Read again: whoever could not be added is told of there.
+                if wish.frozen.is_some() {
+                    continue;
+                }
+                return Ok(after.len());
+            };
+            if is_conflict(&error) {
+                // It may be our own write, seen through another API server.
+                self.unproven.note(place, turned, &after);
                 continue;
             }
-            let bindings: Api<RoleBinding> = Api::namespaced(self.cluster.rbac.clone(), &place.0);
-            match bindings.delete(&place.1, &DeleteParams::default()).await {
-                Err(error) if !is_not_found(&error) => return Err(format!("pruning {}/{}: {error}", place.0, place.1)),
-                _ => info!(namespace = place.0, name = place.1, "RoleBinding pruned"),
+            let Some(again) = refusal(&error) else {
+                self.unproven.note(place, turned, &after);
+                return Err(Failure::at(place, "writing", &error, true));
+            };
+            let failure = Failure::at(place, "writing", &error, again);
+            match &object {
+                None => return Err(failure),
+                Some(_) if after.is_empty() => return Err(Failure { again: true, ..failure }),
+                // Once more, without those who would be added.
+                Some(_) if turned.gained.is_some() => refused = Some(failure),
+                Some(object) => {
+                    self.delete(place, object)
+                        .await
+                        .or_else(ignore_conflict)
+                        .map_err(|error| Failure::at(place, "deleting what can't be shrunk:", &error, true))?;
+                    info!(
+                        namespace = place.namespace,
+                        name = place.name,
+                        "a RoleBinding that can't be shrunk is deleted"
+                    );
+                    self.unproven.note(place, Turned::between(&before, &Names::new()), &Names::new());
+                    refused = None;
+                }
             }
         }
-        Ok(())
+        Err(Failure::at(place, "writing", &"it changes faster than it can be written", true))
+    }
+
+    fn is_ours(&self, object: &RoleBinding) -> bool {
+        object.labels().get(INSTANCE_LABEL) == Some(&self.settings.instance)
+    }
+
+    fn not_ours(&self, object: &RoleBinding) -> String {
+        let whose = object.labels().get(INSTANCE_LABEL).map_or("nobody's", String::as_str);
+        format!("it is not of this instance ({}) but {whose}; it is left alone", self.settings.instance)
     }
 }
 
-/// Name of the RoleBinding of one role: role names may hold what object names may not, so they are hashed.
-pub(super) fn name(binding: &GroupRoleBinding, role: &RoleRef) -> String {
-    let text = format!("{}/{}", role.kind.as_str(), role.name);
-    let hash = digest::digest(&digest::SHA256, text.as_bytes());
-    let short = hash.as_ref().get(..5).map(hex).unwrap_or_default();
-    format!("scim-{}-{short}", binding.name_any())
+/// Whether an error is a `no`, and if so, whether that may be another one in a moment.
+fn refusal(error: &kube::Error) -> Option<bool> {
+    match error {
+        kube::Error::Api(status) if status.code == 429 => None,
+        kube::Error::Api(status) if (400..500).contains(&status.code) => Some(false),
+        // As a webhook that can't be called says it.
+        kube::Error::Api(status) if status.code == 500 => Some(true),
+        _ => None,
+    }
 }
 
-fn seq(binding: &RoleBinding) -> i64 {
-    binding.annotations().get(SEQ_ANNOTATION).and_then(|seq| seq.parse().ok()).unwrap_or(0)
+/// A conflict is looked into by reading again.
+fn ignore_conflict(error: kube::Error) -> kube::Result<()> {
+    if is_conflict(&error) { Ok(()) } else { Err(error) }
 }
 
-fn users(binding: &RoleBinding) -> impl Iterator<Item = &str> {
-    binding.subjects.iter().flatten().map(|subject| subject.name.as_str())
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::refusal;
+
+    #[test]
+    fn only_a_no_is_a_refusal() {
+        let said = |code| kube::Error::Api(Box::new(Status { code, ..Status::default() }));
+        for (code, expected) in
+            [(403, Some(false)), (404, Some(false)), (422, Some(false)), (500, Some(true)), (429, None), (503, None)]
+        {
+            assert_eq!(refusal(&said(code)), expected, "{code}");
+        }
+    }
 }

@@ -5,9 +5,14 @@
 
 mod apply;
 mod follow;
+mod place;
+mod plan;
+mod proof;
+mod sync;
+mod wish;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -20,14 +25,17 @@ use kube::{
 use serde_json::json;
 use tracing::warn;
 
-use super::{Context, ControllerError};
+use proof::Unproven;
+
+use super::{Context, ControllerError, Namespaces, catalog::Ready};
 use crate::{
-    api::{GroupRef, GroupRoleBinding},
-    cluster::Cluster,
-    directory::{Directory, DirectoryCell},
-    identity::{IdpName, ResourceId},
-    policy::CatalogCell,
+    api::GroupRoleBinding, cluster::Cluster, directory::DirectoryCell, identity::IdpName, policy::CatalogCell,
 };
+
+/// When one is looked at again, unasked.
+const AGAIN: Duration = Duration::from_mins(1);
+/// When one that failed is.
+const SOON: Duration = Duration::from_secs(5);
 
 /// How an IdP's people are called at the API server (its OIDC username claim and prefix).
 #[derive(Clone, Debug, Default)]
@@ -43,60 +51,58 @@ pub struct RbacSync {
     cluster: Cluster,
     directory: DirectoryCell,
     catalog: CatalogCell,
+    /// Whether the catalog knows every GroupRoleBinding.
+    ready: Arc<Ready>,
+    namespaces: Namespaces,
     settings: RbacSettings,
+    unproven: Unproven,
+    /// GroupRoleBindings whose last sync failed.
+    behind: Mutex<HashSet<String>>,
     /// One writer for each GroupRoleBinding.
     writing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl RbacSync {
-    /// Over these.
-    pub fn new(cluster: Cluster, directory: DirectoryCell, catalog: CatalogCell, settings: RbacSettings) -> Self {
-        Self { cluster, directory, catalog, settings, writing: Mutex::default() }
+    /// Over these; it acts in these namespaces only, so that several instances don't overwrite each other's.
+    pub fn new(
+        cluster: Cluster,
+        directory: DirectoryCell,
+        (catalog, ready): (CatalogCell, Arc<Ready>),
+        namespaces: Namespaces,
+        settings: RbacSettings,
+    ) -> Self {
+        Self {
+            cluster,
+            directory,
+            catalog,
+            ready,
+            namespaces,
+            settings,
+            unproven: Unproven::default(),
+            behind: Mutex::default(),
+            writing: Mutex::default(),
+        }
     }
 
     fn lock(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
         let Ok(mut writing) = self.writing.lock() else { return Arc::default() };
         Arc::clone(writing.entry(name.to_owned()).or_default())
     }
-
-    /// The name of a user at the API server; none for people who can't log in there, and never a `system:` name.
-    fn kubernetes_name(&self, idp: &IdpName, user_name: &str) -> Option<String> {
-        let prefix = self.settings.username_prefixes.get(idp)?;
-        let name = format!("{prefix}{user_name}");
-        (!name.starts_with("system:")).then_some(name)
-    }
-}
-
-/// The group that a GroupRoleBinding names.
-fn group_of(directory: &Directory, group: &GroupRef) -> Result<Option<ResourceId>, String> {
-    if let Some(id) = &group.id {
-        let id: ResourceId = id.parse().map_err(|_| format!("spec.group.id {id:?} is no SCIM id of ours (a UUID)"))?;
-        return Ok(directory.group(id).map(|group| group.id));
-    }
-    let idp = match (&group.idp, directory.idps().len()) {
-        (Some(idp), _) => IdpName::from(idp.as_str()),
-        (None, 1) => directory.idps().iter().next().cloned().unwrap_or_else(|| IdpName::from("")),
-        (None, 0) => return Ok(None),
-        (None, _) => return Err("spec.group.idp is required where several identity providers exist".into()),
-    };
-    let name = group.display_name.as_deref().unwrap_or_default();
-    Ok(directory.group_by_name(&idp, name).map(|group| group.id))
 }
 
 /// Looks at one GroupRoleBinding: everything is as it says, and nothing of it is elsewhere.
 pub async fn reconcile(binding: Arc<GroupRoleBinding>, context: Arc<Context>) -> Result<Action, ControllerError> {
-    let namespaces = binding.spec.namespaces.iter().flat_map(|namespaces| &namespaces.names);
-    let mut ours = false;
-    for namespace in namespaces {
-        let selected = context.namespaces.selects(namespace).await;
-        ours |= selected.map_err(ControllerError::kubernetes("looking whether the namespace is ours"))?;
+    let synced = context.rbac.sync(&binding, true).await;
+    if !synced.ours {
+        // Another instance's, which writes its status. A namespace may be labelled as ours later.
+        if let Some(why) = synced.trouble() {
+            warn!(binding = binding.name_any(), why, "a GroupRoleBinding is not ours, but something of it was");
+        }
+        return Ok(Action::requeue(AGAIN));
     }
-    if !ours {
-        return Ok(Action::await_change());
-    }
-    let (ready, reason, message, subjects) = match context.rbac.sync(&binding, true).await {
-        Ok(subjects) => ("True", "Applied", String::new(), Some(subjects)),
-        Err(why) => {
+    let (ready, reason, message, subjects) = match synced.trouble() {
+        None => ("True", "Applied", String::new(), Some(synced.subjects)),
+        Some(why) => {
             warn!(binding = binding.name_any(), why, "a GroupRoleBinding is not applied");
             ("False", "NotApplied", why, None)
         }
@@ -118,5 +124,5 @@ pub async fn reconcile(binding: Arc<GroupRoleBinding>, context: Arc<Context>) ->
     api.patch_status(&binding.name_any(), &PatchParams::default(), &Patch::Merge(status))
         .await
         .map_err(ControllerError::kubernetes("writing the GroupRoleBinding's status"))?;
-    Ok(if ready == "True" { Action::requeue(Duration::from_mins(1)) } else { Action::requeue(Duration::from_secs(5)) })
+    Ok(if ready == "True" { Action::requeue(AGAIN) } else { Action::requeue(SOON) })
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::{
     ensure,
     world::{OUR_TIME, Outcome, Person, Shop, World, apply, attempt, eventually, kubectl},
@@ -19,6 +21,11 @@ pub async fn can_i(server: &str, namespace: &str, person: &Person, expected: boo
 }
 
 fn binding(shop: &Shop) -> String {
+    binding_in(shop, &shop.namespace)
+}
+
+/// The GroupRoleBinding of this team's group in these namespaces.
+fn binding_in(shop: &Shop, namespaces: &str) -> String {
     format!(
         "apiVersion: scim-tekton.dev/v1alpha1
 kind: GroupRoleBinding
@@ -26,7 +33,7 @@ metadata: {{name: {ns}}}
 spec:
   group: {{idp: okta, displayName: {group}}}
   roleRefs: [{{kind: Role, name: deployer}}]
-  namespaces: {{names: [{ns}]}}
+  namespaces: {{names: [{namespaces}]}}
 ",
         ns = shop.namespace,
         group = shop.group,
@@ -83,9 +90,54 @@ pub async fn g2_scim_adds_to_a_group_and_can_i_says_yes_removes_and_it_says_no_b
         for server in &servers {
             can_i(server, &shop.namespace, &bob, false).await?;
         }
+        a_renamed_group_or_person_loses(&shop, &carol).await?;
+        a_missing_namespace_keeps_nobody(&shop, &carol).await?;
         kubectl(&["delete", "grouprolebinding", &shop.namespace]).await.map(drop)
     })
     .await
+}
+
+async fn a_renamed_group_or_person_loses(shop: &Shop, carol: &Person) -> Outcome {
+    let (okta, servers) = (&shop.world.okta, shop.world.api_servers());
+    let rename = |path: String, attribute: &'static str, name: String| async move {
+        let operations = json!([{"op": "replace", "value": {attribute: name}}]);
+        let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
+        okta.must(reqwest::Method::PATCH, &path, Some(body)).await
+    };
+    let group = format!("/Groups/{}", shop.group_id);
+    for (name, named) in [(format!("{}-renamed", shop.group), false), (shop.group.clone(), true)] {
+        rename(group.clone(), "displayName", name).await?;
+        for server in &servers {
+            can_i(server, &shop.namespace, carol, named).await?;
+        }
+    }
+    let renamed = Person { user_name: format!("renamed-{}", carol.user_name), ..carol.clone() };
+    for (now, before) in [(&renamed, carol), (carol, &renamed)] {
+        rename(format!("/Users/{}", carol.id), "userName", now.user_name.clone()).await?;
+        for server in &servers {
+            can_i(server, &shop.namespace, now, true).await?;
+            can_i(server, &shop.namespace, before, false).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn a_missing_namespace_keeps_nobody(shop: &Shop, carol: &Person) -> Outcome {
+    let (okta, servers, ns) = (&shop.world.okta, shop.world.api_servers(), &shop.namespace);
+    apply(&binding_in(shop, &format!("no-such-namespace, {ns}"))).await?;
+    kubectl(&["wait", "grouprolebinding", ns, "--for=condition=Ready=False", "--timeout=30s"]).await?;
+    for server in &servers {
+        can_i(server, ns, carol, true).await?;
+    }
+    okta.deactivate(carol).await?;
+    for server in &servers {
+        can_i(server, ns, carol, false).await?;
+    }
+    okta.activate(carol).await?;
+    for server in &servers {
+        can_i(server, ns, carol, true).await?;
+    }
+    Ok(())
 }
 
 pub async fn a_deleted_group_role_binding_takes_its_role_bindings_with_it(world: Arc<World>) -> Outcome {

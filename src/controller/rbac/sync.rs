@@ -1,0 +1,162 @@
+//! Making all RoleBindings of one GroupRoleBinding what they should be.
+
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, ListParams},
+};
+use tracing::info;
+
+use super::{RbacSync, apply::Failure, place::Place};
+use crate::api::{GROUP_ROLE_BINDING_LABEL, GroupRoleBinding, INSTANCE_LABEL};
+
+/// Namespaces that are written at once.
+const AT_ONCE: usize = 8;
+/// Sentences that a status holds.
+const MOST_SENTENCES: usize = 5;
+
+/// What a sync came to.
+#[derive(Debug, Default)]
+pub(super) struct Synced {
+    /// How many people hold the roles.
+    pub(super) subjects: i64,
+    /// Whether any of it is in a namespace of this instance.
+    pub(super) ours: bool,
+    /// Where the RoleBindings are.
+    pub(super) places: Vec<Place>,
+    /// Those of which we know what stands there now.
+    pub(super) settled: Vec<Place>,
+    /// What failed; all the rest was done.
+    pub(super) failures: Vec<Failure>,
+}
+
+impl Synced {
+    /// What failed, in sentences.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let mut sentences: Vec<_> =
+            self.failures.iter().take(MOST_SENTENCES).map(|failure| failure.why.clone()).collect();
+        if let Some(more @ 1..) = self.failures.len().checked_sub(MOST_SENTENCES) {
+            sentences.push(format!("and {more} more"));
+        }
+        (!sentences.is_empty()).then(|| sentences.join("; "))
+    }
+
+    /// Whether it is to be tried again at once.
+    pub(super) fn again(&self) -> bool {
+        self.failures.iter().any(|failure| failure.again)
+    }
+}
+
+/// What the sync in one namespace came to; nothing, if it is not ours.
+type InNamespace = Vec<(Place, Result<usize, Failure>)>;
+
+impl RbacSync {
+    /// Makes the RoleBindings what the Directory says now: all that can be, whatever fails. `prune` also removes what
+    /// an older version of the GroupRoleBinding left elsewhere.
+    pub(super) async fn sync(&self, binding: &GroupRoleBinding, prune: bool) -> Synced {
+        let lock = self.lock(&binding.name_any());
+        let _writing = lock.lock().await;
+        let namespaces: BTreeSet<_> = binding.spec.namespaces.iter().flat_map(|namespaces| &namespaces.names).collect();
+        let namespaces: Vec<_> = namespaces.into_iter().collect();
+        let mut synced = Synced::default();
+        for some in namespaces.chunks(AT_ONCE) {
+            let done = join_all(some.iter().map(|namespace| self.sync_in(binding, namespace))).await;
+            for (place, result) in done.into_iter().flatten() {
+                synced.places.push(place.clone());
+                if !result.as_ref().is_err_and(|failure| failure.again) {
+                    synced.settled.push(place);
+                }
+                match result {
+                    Ok(subjects) => synced.subjects = synced.subjects.max(i64::try_from(subjects).unwrap_or(i64::MAX)),
+                    Err(failure) => synced.failures.push(failure),
+                }
+            }
+        }
+        synced.ours = !synced.places.is_empty();
+        if prune && let Err(why) = self.prune(binding, &synced.places).await {
+            synced.failures.push(Failure { why, again: true });
+        }
+        self.note_behind(&binding.name_any(), !synced.failures.is_empty());
+        synced
+    }
+
+    async fn sync_in(&self, binding: &GroupRoleBinding, namespace: &str) -> InNamespace {
+        let mut done = Vec::new();
+        let selected = self.namespaces.selects(namespace).await;
+        for role in &binding.spec.role_refs {
+            let place = Place::new(binding, namespace, role);
+            let result = match &selected {
+                Ok(false) => continue,
+                Ok(true) => self.apply(binding, &place).await,
+                Err(error) => {
+                    let why = format!("looking whether namespace {namespace} is ours: {error}");
+                    Err(Failure { why, again: true })
+                }
+            };
+            done.push((place, result));
+        }
+        done
+    }
+
+    /// Removes what is ours and in none of these places.
+    async fn prune(&self, binding: &GroupRoleBinding, keep: &[Place]) -> Result<(), String> {
+        let all: Api<RoleBinding> = Api::all(self.cluster.rbac.clone());
+        let instance = &self.settings.instance;
+        let labels = format!("{GROUP_ROLE_BINDING_LABEL}={},{INSTANCE_LABEL}={instance}", binding.name_any());
+        let found = all.list_metadata(&ListParams::default().labels(&labels)).await;
+        let mut failed = Ok(());
+        for stray in found.map_err(|error| format!("listing RoleBindings: {error}"))? {
+            let (namespace, name) = (stray.namespace().unwrap_or_default(), stray.name_any());
+            if keep.iter().any(|place| place.namespace == namespace && place.name == name) {
+                continue;
+            }
+            match self.delete_any(&namespace, &name, &DeleteParams::default()).await {
+                Ok(()) => info!(namespace, name, "RoleBinding pruned"),
+                Err(error) => failed = Err(format!("pruning {namespace}/{name}: {error}")),
+            }
+        }
+        failed
+    }
+
+    /// Remembers whether its RoleBindings are behind the Directory.
+    fn note_behind(&self, name: &str, is_behind: bool) {
+        if let Ok(mut behind) = self.behind.lock() {
+            if is_behind {
+                behind.insert(name.to_owned());
+            } else {
+                behind.remove(name);
+            }
+        }
+        self.count_behind();
+    }
+
+    /// Counts the GroupRoleBindings that are behind, and still exist.
+    pub(super) fn count_behind(&self) {
+        let catalog = self.catalog.load_full();
+        let known: BTreeSet<_> = catalog.group_role_bindings().map(|binding| binding.name_any()).collect();
+        let Ok(mut behind) = self.behind.lock() else { return };
+        behind.retain(|name| known.contains(name));
+        #[expect(clippy::cast_precision_loss, reason = "there are not 2^52 of them")]
+        metrics::gauge!("scim_tekton_rolebindings_behind").set(behind.len() as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, Synced};
+
+    #[test]
+    fn a_status_holds_some_sentences_and_counts_the_rest() {
+        let failure = |why: &str, again| Failure { why: why.into(), again };
+        assert_eq!(Synced::default().trouble(), None);
+        let mut synced = Synced { failures: vec![failure("a", false), failure("b", false)], ..Synced::default() };
+        assert_eq!(synced.trouble().as_deref(), Some("a; b"));
+        assert!(!synced.again());
+        synced.failures.extend(vec![failure("c", true); 5]);
+        assert_eq!(synced.trouble().as_deref(), Some("a; b; c; c; c; and 2 more"));
+        assert!(synced.again());
+    }
+}
