@@ -1,6 +1,6 @@
 //! scim-tekton ties a Tekton pipeline's power to the person behind it. `docs/architecture.md` shows the way through.
 //!
-//! Modules may use only what stands below them in this list (`tests/architecture.rs` holds that).
+//! Modules may use only what stands below them in this list (`tests/suite/house.rs` holds that).
 
 pub mod cli;
 pub mod server;

@@ -49,46 +49,51 @@ pub fn init_metrics() -> Result<PrometheusHandle, TelemetryError> {
 const SECONDS: &[f64] =
     &[0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// Names of all metrics.
-#[expect(missing_docs, reason = "`describe` says what each is")]
-pub mod metric {
-    pub const DECISIONS: &str = "scim_tekton_decisions_total";
-    pub const DECISION_SECONDS: &str = "scim_tekton_decision_seconds";
-    pub const EVENTS_REFUSED: &str = "scim_tekton_events_refused_total";
-    pub const REDEMPTIONS: &str = "scim_tekton_redemptions_total";
-    pub const SCIM_REQUESTS: &str = "scim_tekton_scim_requests_total";
-    pub const SCIM_SECONDS: &str = "scim_tekton_scim_request_seconds";
-    pub const DIRECTORY_USERS: &str = "scim_tekton_directory_users";
-    pub const DIRECTORY_GROUPS: &str = "scim_tekton_directory_groups";
-    pub const GRANTS_ISSUED: &str = "scim_tekton_grants_issued_total";
-    pub const GRANTS_ACTIVE: &str = "scim_tekton_grants_active";
-    pub const REVOCATIONS: &str = "scim_tekton_revocations_total";
-    pub const REVOCATIONS_PENDING: &str = "scim_tekton_revocations_pending";
-    pub const REVOCATION_SECONDS: &str = "scim_tekton_revocation_seconds";
-    pub const ADMISSION_HOLDS: &str = "scim_tekton_admission_policies_hold";
-    pub const INTROSPECTIONS: &str = "scim_tekton_introspections_total";
+/// From the table below: a constant for each name, and what Prometheus is told of it.
+macro_rules! metrics_table {
+    ($($name:ident = $text:literal, $describe:ident!($($told:expr),+);)*) => {
+        /// Names of all metrics. Where one is recorded, it is named by these.
+        #[expect(missing_docs, reason = "`describe` says what each is")]
+        pub mod metric {
+            $(pub const $name: &str = $text;)*
+        }
+
+        fn describe() {
+            $($describe!(metric::$name, $($told),+);)*
+        }
+
+        #[cfg(test)]
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
 }
 
-fn describe() {
-    describe_counter!(metric::DECISIONS, "Decisions on events, by result and reason");
-    describe_histogram!(metric::DECISION_SECONDS, Unit::Seconds, "From an interceptor request to its answer");
-    describe_counter!(metric::EVENTS_REFUSED, "Events refused before their signature held, by reason");
-    describe_counter!(metric::REDEMPTIONS, "Tickets redeemed or refused, by result");
-    describe_counter!(metric::SCIM_REQUESTS, "SCIM requests, by IdP, method, resource and status");
-    describe_histogram!(metric::SCIM_SECONDS, Unit::Seconds, "From a SCIM request to its answer");
-    describe_gauge!(metric::DIRECTORY_USERS, "Users in the Directory");
-    describe_gauge!(metric::DIRECTORY_GROUPS, "Groups in the Directory");
-    describe_counter!(metric::GRANTS_ISSUED, "Credentials issued, by provider");
-    describe_gauge!(metric::GRANTS_ACTIVE, "Grants that are Active");
-    describe_counter!(metric::REVOCATIONS, "Grants revoked, by reason");
-    describe_gauge!(metric::REVOCATIONS_PENDING, "Grants asked to be revoked whose credential may still live");
-    describe_histogram!(
-        metric::REVOCATION_SECONDS,
-        Unit::Seconds,
-        "From the request to the refusal at every API server"
-    );
-    describe_gauge!(metric::ADMISSION_HOLDS, "1 while the admission policies refuse a forged child, else 0");
-    describe_counter!(metric::INTROSPECTIONS, "Introspections, by client and result");
+metrics_table! {
+    INTERCEPTOR_DECISIONS = "scim_tekton_interceptor_decisions_total",
+        describe_counter!("Decisions on events, by result and reason");
+    INTERCEPTOR_SECONDS = "scim_tekton_interceptor_seconds",
+        describe_histogram!(Unit::Seconds, "From an interceptor request to its answer, by result");
+    SCIM_REQUESTS = "scim_tekton_scim_requests_total",
+        describe_counter!("SCIM requests, by endpoint, verb and status");
+    SCIM_SECONDS = "scim_tekton_scim_request_seconds",
+        describe_histogram!(Unit::Seconds, "From a SCIM request to its answer, by endpoint, verb and status");
+    REDEMPTIONS_REFUSED = "scim_tekton_redemptions_refused_total",
+        describe_counter!("Runs that must not start: their tickets were refused");
+    GRANTS_ISSUED = "scim_tekton_grants_issued_total",
+        describe_counter!("Credentials issued and handed out, by provider");
+    ISSUES_REFUSED = "scim_tekton_issues_refused_total",
+        describe_counter!("Tasks that were refused their credential");
+    RENEWALS_FAILED = "scim_tekton_renewals_failed_total",
+        describe_counter!("Renewals that failed and are tried again");
+    REVOCATIONS_PENDING = "scim_tekton_revocations_pending",
+        describe_gauge!("Grants to be taken back whose credential may still live");
+    REVOCATION_SECONDS = "scim_tekton_revocation_seconds",
+        describe_histogram!(Unit::Seconds, "From the request to revoke a Grant to the refusal at every API server");
+    REVOCATION_WAIT_EXCEEDED = "scim_tekton_revocation_wait_exceeded_total",
+        describe_counter!("SCIM writes answered before all that they took away was proven dead");
+    RECONCILE_ERRORS = "scim_tekton_reconcile_errors_total",
+        describe_counter!("Reconciliations that failed and are tried again, by kind");
+    INTROSPECTIONS = "scim_tekton_introspections_total",
+        describe_counter!("Introspections, by client and result");
 }
 
 /// Keeps an event on its line: what an IdP or a push put into a name can't forge a line or drive a terminal.
@@ -122,7 +127,30 @@ impl<W: Write> Write for Escaping<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
+
+    fn sources(folder: &Path, all: &mut String) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, all);
+            } else if !path.ends_with("telemetry.rs") {
+                all.push_str(&fs::read_to_string(path).unwrap_or_default());
+            }
+        }
+    }
+
+    #[test]
+    fn each_metric_of_the_table_is_recorded_and_no_other() {
+        let mut all = String::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
+        for name in NAMES {
+            assert!(all.contains(&format!("metric::{name}")), "{name} is recorded nowhere");
+        }
+        assert_eq!(all.matches("\"scim_tekton_").count(), 0, "a metric's name stands outside the table");
+    }
 
     #[test]
     fn a_name_forges_no_line_and_drives_no_terminal() {

@@ -25,6 +25,18 @@ pub struct PipelineRunSpec {
     pub task_run_specs: Vec<TaskRunSpecOverride>,
 }
 
+impl PipelineRun {
+    /// Its `Succeeded` condition.
+    pub fn succeeded(&self) -> Option<&TektonCondition> {
+        self.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == "Succeeded")
+    }
+
+    /// Whether it has ended, well or not.
+    pub fn is_done(&self) -> bool {
+        self.succeeded().is_some_and(|succeeded| succeeded.status == "True" || succeeded.status == "False")
+    }
+}
+
 /// Reference to a Pipeline: by name in the namespace, or through a resolver.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -68,8 +80,6 @@ pub struct PipelineRunStatus {
     pub completion_time: Option<String>,
     /// The Pipeline as resolved and substituted.
     pub pipeline_spec: Option<PipelineSpec>,
-    /// Its children.
-    pub child_references: Vec<ChildReference>,
 }
 
 /// A resolved Pipeline.
@@ -107,18 +117,6 @@ pub struct TaskRef {
     pub name: Option<String>,
 }
 
-/// Child of a PipelineRun.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ChildReference {
-    /// `TaskRun`, `CustomRun`, ….
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// The pipeline's task that it runs.
-    pub pipeline_task_name: String,
-}
-
 /// Knative's condition: no observedGeneration, and a lastTransitionTime that may be absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -147,18 +145,10 @@ pub struct TektonCondition {
 pub struct CustomRunSpec {
     /// What it runs.
     pub custom_ref: Option<TaskRef>,
-    /// An inline spec.
-    pub custom_spec: Option<Value>,
-    /// Its parameters.
-    pub params: Vec<Value>,
     /// `RunCancelled`.
     pub status: Option<String>,
     /// Why.
     pub status_message: Option<String>,
-    /// How often to try again.
-    pub retries: Option<i64>,
-    /// Of one attempt.
-    pub timeout: Option<String>,
 }
 
 /// Status of a CustomRun.

@@ -73,7 +73,9 @@ impl ApiServer {
         };
         match self.anonymous.request::<SelfSubjectAccessReview>(request).await {
             Ok(review) => verdict(review.status),
-            Err(error) => refusal(&error),
+            // 401 is an answer; 403 says only that it may not ask.
+            Err(kube::Error::Api(status)) if status.code == 401 => Verdict::Refused,
+            Err(error) => Verdict::Unknown(error.to_string()),
         }
     }
 

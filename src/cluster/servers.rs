@@ -3,14 +3,22 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use futures::{StreamExt as _, pin_mut};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::{Api, Client, Config, api::ListParams, config::AuthInfo};
+use kube::{
+    Api, Client, Config,
+    api::ListParams,
+    config::AuthInfo,
+    runtime::{WatchStreamExt as _, watcher},
+};
 use tracing::{debug, info, warn};
 
 /// How long an answer of an API server may take where somebody waits for it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often the list of API servers is read again.
-const REFRESH: Duration = Duration::from_secs(10);
+/// How often the list of API servers is read again if no change is told.
+const REFRESH: Duration = Duration::from_secs(30);
+/// Those of the Service `kubernetes`.
+const OF_KUBERNETES: &str = "kubernetes.io/service-name=kubernetes";
 
 /// One API server, by its own address.
 pub struct ApiServer {
@@ -41,7 +49,7 @@ impl Cluster {
         let mut impersonating = hurried(config.clone());
         impersonating.auth_info.impersonate = Some(rbac_account.to_owned());
         let cluster = Self {
-            patient: Client::try_from(config.clone())?,
+            patient: Client::try_from(patient(config.clone()))?,
             direct: Client::try_from(hurried(config.clone()))?,
             rbac: Client::try_from(impersonating)?,
             servers: Arc::default(),
@@ -72,10 +80,17 @@ impl Cluster {
         pem
     }
 
-    /// Keeps the list of API servers fresh, until it is dropped.
+    /// Keeps the list of API servers fresh, for ever: a new one is asked from the moment that it is announced.
     pub async fn keep_fresh(self) {
+        let slices: Api<EndpointSlice> = Api::namespaced(self.patient.clone(), "default");
+        let ours = watcher::Config::default().timeout(30).labels(OF_KUBERNETES);
+        let told = watcher(slices, ours).default_backoff().touched_objects();
+        pin_mut!(told);
         loop {
-            tokio::time::sleep(REFRESH).await;
+            let changed = tokio::time::timeout(REFRESH, told.next()).await;
+            if let Ok(Some(Err(error))) = changed {
+                debug!(%error, "the watch of the API servers' addresses broke; it is opened again");
+            }
             if let Err(error) = self.refresh().await {
                 warn!(%error, "can't read the API servers' addresses; the old ones stay in use");
             }
@@ -84,7 +99,7 @@ impl Cluster {
 
     async fn refresh(&self) -> Result<(), kube::Error> {
         let slices: Api<EndpointSlice> = Api::namespaced(self.direct.clone(), "default");
-        let slices = slices.list(&ListParams::default().labels("kubernetes.io/service-name=kubernetes")).await?;
+        let slices = slices.list(&ListParams::default().labels(OF_KUBERNETES)).await?;
         let mut found: BTreeMap<Arc<str>, Arc<ApiServer>> = BTreeMap::new();
         let known = self.servers();
         for slice in slices {
@@ -126,6 +141,13 @@ impl Cluster {
         let anonymous = Client::try_from(config)?;
         Ok(ApiServer { address, client, anonymous })
     }
+}
+
+/// Watches are opened anew each 30 s, so that nothing healthy is silent for longer than this.
+fn patient(mut config: Config) -> Config {
+    config.read_timeout = Some(Duration::from_secs(45));
+    config.reset_reader_on_write = true;
+    config
 }
 
 fn hurried(mut config: Config) -> Config {

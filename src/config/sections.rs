@@ -255,7 +255,8 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".into() }
+        // kube-client warns with the whole answer when one does not parse: a TokenRequest's answer holds a token.
+        Self { format: LogFormat::Text, filter: "info,kube_client::client=error".into() }
     }
 }
 

@@ -12,10 +12,10 @@ use serde::de::DeserializeOwned;
 use tokio::{sync::watch, task::JoinSet};
 use tracing::{debug, info, warn};
 
-use super::{Context, sources};
+use super::{Context, sources, watch_config};
 use crate::{
     api::{
-        AccessPolicy, CredentialTemplate, EventSource, GroupRoleBinding, RevocationReason,
+        AccessPolicy, CredentialTemplate, EventSource, GrantPhase, GroupRoleBinding, RevocationReason,
         tekton::{EventListener, Trigger},
     },
     policy::{Catalog, policy_facts, update_catalog},
@@ -118,7 +118,7 @@ where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync + Followed + 'static,
 {
     let api: Api<DeserializeGuard<K>> = Api::all(context.cluster.patient.clone());
-    let events = watcher(api, watcher::Config::default()).default_backoff();
+    let events = watcher(api, watch_config()).default_backoff();
     pin_mut!(events);
     let mut known: HashSet<Name> = HashSet::new();
     let mut listed: HashSet<Name> = HashSet::new();
@@ -237,7 +237,8 @@ impl Followed for CredentialTemplate {
     }
 
     async fn removed(context: &Arc<Context>, uid: &str) {
-        let select = GrantSelect { template_uid: Some(uid.to_owned()), ..GrantSelect::default() };
+        let phases = vec![GrantPhase::Pending, GrantPhase::Active];
+        let select = GrantSelect { template_uid: Some(uid.to_owned()), phases, ..GrantSelect::default() };
         let grants = match context.store.grants(&select).await {
             Ok(grants) => grants,
             Err(error) => return warn!(%error, "can't look for the Grants of a deleted CredentialTemplate"),

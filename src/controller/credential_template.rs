@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::{CredentialTemplate, CredentialTemplateStatus},
-    credential::{IssueError, kubernetes},
+    credential::IssueError,
     policy::rules,
 };
 
@@ -54,7 +54,7 @@ async fn look(template: &CredentialTemplate, namespace: &str, context: &Context)
         return Ok(checked.map(|_| ()).map_err(|why| ("TargetRefused", why)));
     }
     let Some(kubernetes) = &spec.kubernetes else { return Ok(Ok(())) };
-    match kubernetes::plan(&context.cluster.direct, kubernetes, namespace).await {
+    match context.kubernetes.plan(kubernetes, namespace).await {
         Ok(_) => Ok(Ok(())),
         Err(IssueError::Refused(why)) => Ok(Err(("RoleMissing", why))),
         // Of an API server that doesn't answer nothing is said about the template.

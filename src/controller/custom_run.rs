@@ -17,7 +17,7 @@ use crate::{
         tekton::{CustomRun, TaskRef},
     },
     clock::rfc3339,
-    cluster::{is_conflict, is_not_found},
+    cluster::{is_conflict, is_not_found, time},
     credential::{IssueError, delivery},
     store::GrantRecord,
 };
@@ -45,19 +45,23 @@ pub async fn reconcile(custom: Arc<CustomRun>, context: Arc<Context>) -> Result<
     }
     match issue::issue(&context, &custom).await {
         Ok(grant) => {
+            metrics::counter!(crate::telemetry::metric::GRANTS_ISSUED, "provider" => grant.provider.clone())
+                .increment(1);
             info!(grant = %grant.id, run = grant.run_name, task = grant.task, user = %grant.user, "issued");
             let sentence = format!("{} holds this credential until the run ends", grant.user_name);
             write(&context, &custom, "True", "CredentialIssued", &sentence, Some(&grant)).await
         }
         Err(IssueError::Refused(sentence)) => {
             info!(run = custom.name_any(), namespace, sentence, "no credential");
-            metrics::counter!("scim_tekton_issues_refused_total").increment(1);
+            metrics::counter!(crate::telemetry::metric::ISSUES_REFUSED).increment(1);
             context.events.warning(&custom.object_ref(&()), "CredentialRefused", "Issue", &sentence).await;
             write(&context, &custom, "False", "CredentialRefused", &sentence, None).await
         }
         Err(IssueError::NotYet(what)) => {
             debug!(run = custom.name_any(), namespace, what, "looking again");
-            Ok(Action::requeue(Duration::from_millis(50)))
+            let created = custom.meta().creation_timestamp.as_ref().map(time::from_kubernetes).unwrap_or_default();
+            let young = (context.clock)() - created < chrono::Duration::seconds(5);
+            Ok(Action::requeue(if young { Duration::from_millis(50) } else { Duration::from_secs(1) }))
         }
         Err(IssueError::Unavailable(sentence)) => {
             warn!(run = custom.name_any(), namespace, sentence, "no credential yet");

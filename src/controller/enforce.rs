@@ -35,8 +35,8 @@ impl Enforce for Enforcer {
             let revocations = revoker.revoke(provisioned.revocations.clone());
             tokio::join!(revocations, bindings);
         });
-        if tokio::time::timeout(self.wait, work).await.is_err() {
-            metrics::counter!("scim_tekton_revocation_wait_exceeded_total").increment(1);
+        if !matches!(tokio::time::timeout(self.wait, work).await, Ok(Ok(()))) {
+            metrics::counter!(crate::telemetry::metric::REVOCATION_WAIT_EXCEEDED).increment(1);
             warn!("answering before all is proven; the rest is durable and goes on");
         }
     }

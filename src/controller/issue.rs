@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use tracing::warn;
 use uuid::Uuid;
 
-use super::{Context, custom_run::is_ours, pipeline_run};
+use super::{Context, custom_run::is_ours};
 use crate::{
     api::{
-        CredentialTemplate, GrantPhase, ObjectRef, Receipt,
+        CredentialTemplate, GrantPhase, ObjectRef,
         tekton::{CustomRun, PipelineRun},
     },
-    cluster::is_not_found,
-    credential::{IssueError, Material, delivery, kubernetes, oidc::OidcProvider, projection},
+    cluster::{is_not_found, time},
+    credential::{IssueError, Material, delivery, oidc::OidcProvider, projection},
     policy,
     store::{Activated, Begun, GrantId, GrantRecord, Issued, NewGrant, RunRecord, StoreError},
 };
@@ -30,6 +30,7 @@ pub async fn issue(context: &Arc<Context>, custom: &CustomRun) -> Result<GrantRe
     let run = owner(context, custom, &namespace).await?;
     let row = redeemed(context, &run).await?;
     let template_name = custom.spec.custom_ref.as_ref().and_then(|r| r.name.clone()).unwrap_or_default();
+    note_start(context, &run, &row).await?;
     let task = pipeline_task(custom, &run, &template_name)?;
     check_policy(context, &row, &run, &template_name)?;
     let template = template(context, &namespace, &template_name).await?;
@@ -60,12 +61,20 @@ pub async fn issue(context: &Arc<Context>, custom: &CustomRun) -> Result<GrantRe
             if working.is_none() {
                 return Err(IssueError::NotYet("this credential is being issued"));
             }
-            grant
+            // Read again, now that a revocation would wait for us: it may have come and gone before.
+            let grant = context.store.grant(grant.id).await.map_err(unavailable)?;
+            grant.ok_or(IssueError::NotYet("the Grant is gone"))?
         }
     };
+    let id_made = grant.id;
     fail::fail_point!("issue::after_pending");
     let issued = bring_about(context, grant, &row, ttl).await;
     drop(working);
+    if let Err(IssueError::Refused(_)) = &issued {
+        // Whatever was made of it by now goes at once, not at the next sweep.
+        let (revoker, id) = (Arc::clone(&context.revoker), id_made);
+        tokio::spawn(async move { revoker.revoke_grant(id).await });
+    }
     issued
 }
 
@@ -89,7 +98,7 @@ async fn bring_about(
             let issued = Issued {
                 expires_at: material.expires_at,
                 secret_name: delivery::secret_name(grant.id),
-                facts: with_life(material.facts.clone(), ttl),
+                facts: with_life(material.facts.clone(), material.expires_at - (context.clock)()),
             };
             fail::fail_point!("issue::before_activate");
             match context.store.activate_grant(grant.id, issued).await.map_err(unavailable)? {
@@ -98,9 +107,13 @@ async fn bring_about(
             }
         }
         GrantPhase::Active => {
-            // We stopped between Active and the CustomRun's status: hand out a fresh one.
+            // We stopped between Active and the CustomRun's status: hand out a fresh one, judged and audited like a
+            // renewal.
             let material = remake(context, &grant, row, ttl).await?;
-            hand_out(context, grant, &material).await
+            match context.store.renew_grant(grant.id, material.expires_at).await.map_err(unavailable)? {
+                Activated::Active(grant) => hand_out(context, grant, &material).await,
+                Activated::Revoking(grant) => Err(IssueError::Refused(revoked(&grant))),
+            }
         }
         GrantPhase::Revoking | GrantPhase::Revoked => Err(IssueError::Refused(revoked(&grant))),
         GrantPhase::Failed => Err(IssueError::Refused(
@@ -121,12 +134,7 @@ async fn hand_out(context: &Arc<Context>, grant: GrantRecord, material: &Materia
         // The object is for people's eyes; the row is the truth.
         warn!(grant = %grant.id, %error, "can't make the Grant object");
     }
-    let (client, shown) = (context.cluster.patient.clone(), grant.clone());
-    tokio::spawn(async move {
-        if let Err(error) = projection::update(&client, &shown).await {
-            warn!(grant = %shown.id, %error, "can't update the Grant object");
-        }
-    });
+    context.revoker.projector.show(grant.id);
     Ok(grant)
 }
 
@@ -166,10 +174,19 @@ async fn redeemed(context: &Context, run: &PipelineRun) -> Result<RunRecord, Iss
     if let Some(reason) = row.ended_reason {
         return Err(IssueError::Refused(format!("this run's authority has ended: {}", reason.as_str())));
     }
-    if pipeline_run::finished(run).is_some() {
+    if run.is_done() {
         return Err(IssueError::Refused("this run has ended".into()));
     }
     Ok(row)
+}
+
+/// Whoever sees first that the run has started notes it: how long its Grants may live counts from there.
+async fn note_start(context: &Context, run: &PipelineRun, row: &RunRecord) -> Result<(), IssueError> {
+    let started = run.status.as_ref().and_then(|status| status.start_time.as_deref()).and_then(time::parse);
+    match (started, row.started_at) {
+        (Some(at), None) => context.store.run_started(&row.uid, at).await.map_err(unavailable),
+        _ => Ok(()),
+    }
 }
 
 /// The task of the run's resolved spec that asks for this template.
@@ -236,8 +253,12 @@ async fn plan(
     namespace: &str,
     ttl: Duration,
 ) -> Result<(&'static str, Value), IssueError> {
+    // The API server refuses it already, unless its CRDs are older or newer than we are.
+    if let Some(fault) = policy::rules::credential_template(&template.spec) {
+        return Err(IssueError::Refused(format!("CredentialTemplate {}: {fault}", template.name_any())));
+    }
     if let Some(kubernetes) = &template.spec.kubernetes {
-        let facts = kubernetes::plan(&context.cluster.direct, kubernetes, namespace).await?;
+        let facts = context.kubernetes.plan(kubernetes, namespace).await?;
         return Ok(("kubernetes", with_life(facts.to_value(), ttl)));
     }
     if let Some(oidc) = &template.spec.oidc {
@@ -271,13 +292,11 @@ async fn remake(
     }
 }
 
-/// A Pending Grant that can't be issued: nothing of it may stay behind.
+/// A Pending Grant that can't be issued. What was made of it already is removed by the sweep, which also finds it after
+/// a crash: while we hold the issue, a revocation would wait for us.
 async fn give_up(context: &Context, grant: &GrantRecord, sentence: &str) {
     if let Err(error) = context.store.fail_grant(grant.id, sentence).await {
         warn!(grant = %grant.id, %error, "can't note that the issue failed");
-    }
-    if grant.provider == "kubernetes" {
-        context.kubernetes.revoke(grant, &mut Receipt::default()).await;
     }
 }
 

@@ -27,7 +27,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 pub use enforce::Enforcer;
 pub use namespaces::Namespaces;
@@ -101,23 +101,53 @@ impl ControllerError {
     }
 }
 
+/// How long a watch may be silent before it is opened anew: an API server that hangs must not blind us for minutes.
+const WATCH_SECONDS: u32 = 30;
+
+/// The configuration of every watch.
+fn watch_config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS)
+}
+
 /// Runs every controller until one of them ends, which is a failure of ours: the process is to exit then.
 pub async fn run(context: Arc<Context>) {
     let mut all = JoinSet::new();
-    all.spawn(context.cluster.clone().keep_fresh());
-    all.spawn(Arc::clone(&context.revoker).sweep());
-    all.spawn(catalog::keep(Arc::clone(&context)));
-    context.catalog_ready.wait().await;
-    all.spawn(reconcile("PipelineRun", Arc::clone(&context), pipeline_run::reconcile));
-    all.spawn(reconcile("CustomRun", Arc::clone(&context), custom_run::reconcile));
-    all.spawn(reconcile("GroupRoleBinding", Arc::clone(&context), rbac::reconcile));
-    all.spawn(reconcile("AccessPolicy", Arc::clone(&context), access_policy::reconcile));
-    all.spawn(reconcile("CredentialTemplate", Arc::clone(&context), credential_template::reconcile));
-    all.spawn(removals::pipeline_runs(Arc::clone(&context)));
-    all.spawn(removals::grants(Arc::clone(&context)));
-    all.spawn(removals::ended_while_we_were_down(Arc::clone(&context)));
-    all.spawn(renew::keep(context));
-    all.join_next().await;
+    all.spawn(named("API servers", context.cluster.clone().keep_fresh()));
+    all.spawn(named("sweep", Arc::clone(&context.revoker).sweep()));
+    all.spawn(named("catalog", catalog::keep(Arc::clone(&context))));
+    all.spawn(named("controllers", async move {
+        // Nothing is judged before the policies are known.
+        context.catalog_ready.wait().await;
+        controllers(context).await;
+    }));
+    if let Some(Ok(name)) = all.join_next().await {
+        error!(name, "a part of the controller has ended");
+    }
+}
+
+async fn controllers(context: Arc<Context>) {
+    let mut all = JoinSet::new();
+    all.spawn(named("PipelineRun", reconcile("PipelineRun", Arc::clone(&context), pipeline_run::reconcile)));
+    all.spawn(named("CustomRun", reconcile("CustomRun", Arc::clone(&context), custom_run::reconcile)));
+    all.spawn(named("GroupRoleBinding", reconcile("GroupRoleBinding", Arc::clone(&context), rbac::reconcile)));
+    all.spawn(named("AccessPolicy", reconcile("AccessPolicy", Arc::clone(&context), access_policy::reconcile)));
+    all.spawn(named(
+        "CredentialTemplate",
+        reconcile("CredentialTemplate", Arc::clone(&context), credential_template::reconcile),
+    ));
+    all.spawn(named("deleted PipelineRuns", removals::pipeline_runs(Arc::clone(&context))));
+    all.spawn(named("deleted Grants", removals::grants(Arc::clone(&context))));
+    all.spawn(named("comparison", removals::ended_while_we_were_down(Arc::clone(&context))));
+    all.spawn(named("renewal", renew::keep(context)));
+    if let Some(Ok(name)) = all.join_next().await {
+        error!(name, "a controller has ended");
+    }
+}
+
+/// Gives its name when it ends.
+async fn named(name: &'static str, work: impl Future<Output = ()>) -> &'static str {
+    work.await;
+    name
 }
 
 /// One controller of one kind. A foreign object that does not parse is skipped: it must not stop the stream.
@@ -141,11 +171,11 @@ where
         }
     };
     let again = move |object: Arc<DeserializeGuard<K>>, error: &ControllerError, _: Arc<Context>| {
-        metrics::counter!("scim_tekton_reconcile_errors_total", "kind" => kind).increment(1);
+        metrics::counter!(crate::telemetry::metric::RECONCILE_ERRORS, "kind" => kind).increment(1);
         warn!(kind, name = ?object.meta().name, namespace = ?object.meta().namespace, %error, "trying again");
         Action::requeue(Duration::from_secs(2))
     };
-    Controller::new(api, watcher::Config::default())
+    Controller::new(api, watch_config())
         .run(look, again, context)
         .for_each(|result| async move {
             if let Err(error) = result {

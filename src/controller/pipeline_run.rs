@@ -26,27 +26,30 @@ use crate::{
 pub async fn reconcile(run: Arc<PipelineRun>, context: Arc<Context>) -> Result<Action, ControllerError> {
     let Some(ticket) = run.annotations().get(TICKET_ANNOTATION) else { return Ok(Action::await_change()) };
     let namespace = run.namespace().unwrap_or_default();
-    // Tekton copies our annotation to child runs: the authority is the parent's, and a child is never redeemed.
-    if run.owner_references().iter().any(|owner| owner.controller == Some(true)) {
-        return Ok(Action::await_change());
+    let pending = run.spec.status.as_deref() == Some(PENDING);
+    // A run that we redeemed is ours to the end, whatever its labels, owners or namespace have become since.
+    if let Some(record) = context.store.run(&run.uid().unwrap_or_default()).await? {
+        return match finished(&run) {
+            Some(outcome) => end(&context, &run, outcome).await,
+            None if pending => redeem(&context, &run, ticket, &namespace).await,
+            None => watch_over(&context, &run, record).await,
+        };
     }
     let selected = context.namespaces.selects(&namespace).await;
-    if !selected.map_err(ControllerError::kubernetes("looking whether the namespace is ours"))? {
+    if !pending || !selected.map_err(ControllerError::kubernetes("looking whether the namespace is ours"))? {
         return Ok(Action::await_change());
     }
-    if let Some(outcome) = finished(&run) {
-        return end(&context, &run, outcome).await;
+    // Tekton copies our annotation to child runs, which it does not leave pending: the authority is the parent's.
+    if run.owner_references().iter().any(|owner| owner.controller == Some(true)) {
+        let sentence = "a run with a controller is not redeemed: the ticket is its parent's";
+        return refuse(&context, &run, sentence).await;
     }
-    if run.spec.status.as_deref() == Some(PENDING) {
-        return redeem(&context, &run, ticket, &namespace).await;
-    }
-    watch_over(&context, &run).await
+    redeem(&context, &run, ticket, &namespace).await
 }
 
 /// How a run ended, if it has.
 pub fn finished(run: &PipelineRun) -> Option<RevocationReason> {
-    let succeeded = run.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == "Succeeded")?;
-    match succeeded {
+    match run.succeeded()? {
         TektonCondition { status, reason, .. } if status == "False" && reason.contains("Cancelled") => {
             Some(RevocationReason::RunCancelled)
         }
@@ -126,7 +129,7 @@ async fn start(context: &Arc<Context>, run: &PipelineRun, record: &RunRecord) ->
 /// Ends a run that must not start: Tekton admits Pending → Cancelled and makes no child (FACTS 42).
 async fn refuse(context: &Arc<Context>, run: &PipelineRun, sentence: &str) -> Result<Action, ControllerError> {
     let namespace = run.namespace().unwrap_or_default();
-    metrics::counter!("scim_tekton_redemptions_refused_total").increment(1);
+    metrics::counter!(crate::telemetry::metric::REDEMPTIONS_REFUSED).increment(1);
     info!(run = format!("{namespace}/{}", run.name_any()), sentence, "ticket refused, run cancelled");
     // The Event goes first: who sees the run cancelled finds the reason there.
     context.events.warning(&run.object_ref(&()), "TicketRefused", "Redeem", sentence).await;
@@ -139,15 +142,17 @@ async fn refuse(context: &Arc<Context>, run: &PipelineRun, sentence: &str) -> Re
 }
 
 /// A run that goes: notes its start, and ends its authority in time.
-async fn watch_over(context: &Arc<Context>, run: &PipelineRun) -> Result<Action, ControllerError> {
-    let uid = run.uid().unwrap_or_default();
-    let Some(mut record) = context.store.run(&uid).await? else { return Ok(Action::await_change()) };
+async fn watch_over(
+    context: &Arc<Context>,
+    run: &PipelineRun,
+    mut record: RunRecord,
+) -> Result<Action, ControllerError> {
     if record.ended_at.is_some() {
         return Ok(Action::await_change());
     }
     let started = run.status.as_ref().and_then(|status| status.start_time.as_deref()).and_then(time::parse);
     if let (Some(at), None) = (started, record.started_at) {
-        context.store.run_started(&uid, at).await?;
+        context.store.run_started(&record.uid, at).await?;
         record.started_at = Some(at);
     }
     let left = record.not_after() - (context.clock)();

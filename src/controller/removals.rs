@@ -1,20 +1,27 @@
 //! What was removed: runs and Grant objects that somebody deleted, also while we were down.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, pin_mut};
 use kube::{
-    Api, ResourceExt as _,
+    Api, Resource, ResourceExt as _,
     api::ListParams,
     core::PartialObjectMeta,
     runtime::{WatchStreamExt as _, watcher},
 };
+use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
-use super::{Context, ControllerError};
+use super::{Context, ControllerError, watch_config};
 use crate::{
     api::{Grant, GrantPhase, INSTANCE_LABEL, RevocationReason, tekton::PipelineRun},
     credential::projection,
+    policy::policy_facts,
+    store::{GrantSelect, RunRecord},
 };
 
 /// How often all live runs are compared with the cluster's.
@@ -23,45 +30,56 @@ const COMPARE: Duration = Duration::from_mins(1);
 /// A deleted run is an ended run.
 pub async fn pipeline_runs(context: Arc<Context>) {
     let runs: Api<PartialObjectMeta<PipelineRun>> = Api::all(context.cluster.patient.clone());
-    let events = watcher(runs, watcher::Config::default()).default_backoff();
-    let context = &context;
-    let watched = events
-        .try_for_each(|event| async move {
-            if let watcher::Event::Delete(run) = event {
-                run_deleted(context, &run.uid().unwrap_or_default()).await;
-            }
-            Ok(())
-        })
-        .await;
-    if let Err(error) = watched {
-        warn!(%error, "the watch for deleted PipelineRuns ended");
-    }
+    deletions("PipelineRun", runs, watch_config(), |run| {
+        let context = Arc::clone(&context);
+        async move { run_deleted(&context, &run.uid().unwrap_or_default()).await }
+    })
+    .await;
 }
 
 /// A Grant object deleted by hand is a request to revoke it.
 pub async fn grants(context: Arc<Context>) {
     let grants: Api<PartialObjectMeta<Grant>> = Api::all(context.cluster.patient.clone());
-    let ours = watcher::Config::default().labels(&format!("{INSTANCE_LABEL}={}", context.instance));
-    let events = watcher(grants, ours).default_backoff();
-    let context = &context;
-    let watched = events
-        .try_for_each(|event| async move {
-            if let watcher::Event::Delete(grant) = event
-                && let Some(id) = projection::id(&grant.name_any())
-                && let Ok(Some(row)) = context.store.grant(id).await
-                && row.phase == GrantPhase::Active
-            {
-                info!(grant = %id, "Grant object deleted: revoking");
-                match context.store.revoke_grant(id, RevocationReason::Manual).await {
-                    Ok(revocations) => context.revoker.revoke(revocations).await,
-                    Err(error) => warn!(grant = %id, %error, "can't record the revocation"),
-                }
-            }
-            Ok(())
-        })
-        .await;
-    if let Err(error) = watched {
-        warn!(%error, "the watch for deleted Grants ended");
+    let ours = watch_config().labels(&format!("{INSTANCE_LABEL}={}", context.instance));
+    deletions("Grant", grants, ours, |grant| {
+        let context = Arc::clone(&context);
+        async move { grant_deleted(&context, &grant.name_any()).await }
+    })
+    .await;
+}
+
+/// Tells of each deletion, for ever: a watch that breaks is opened again, and what it missed is found by `compare`.
+async fn deletions<K, F, Fut>(
+    kind: &'static str,
+    api: Api<PartialObjectMeta<K>>,
+    config: watcher::Config,
+    mut deleted: F,
+) where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
+    F: FnMut(PartialObjectMeta<K>) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let events = watcher(api, config).default_backoff();
+    pin_mut!(events);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(watcher::Event::Delete(object)) => deleted(object).await,
+            Ok(_) => {}
+            Err(error) => warn!(kind, %error, "a watch broke; it is opened again"),
+        }
+    }
+}
+
+async fn grant_deleted(context: &Arc<Context>, name: &str) {
+    let Some(id) = projection::id(name) else { return };
+    let active = matches!(context.store.grant(id).await, Ok(Some(row)) if row.phase == GrantPhase::Active);
+    if !active {
+        return;
+    }
+    info!(grant = %id, "Grant object deleted: revoking");
+    match context.store.revoke_grant(id, RevocationReason::Manual).await {
+        Ok(revocations) => context.revoker.revoke(revocations).await,
+        Err(error) => warn!(grant = %id, %error, "can't record the revocation"),
     }
 }
 
@@ -75,16 +93,53 @@ pub async fn ended_while_we_were_down(context: Arc<Context>) {
     }
 }
 
+/// Level-triggered: every live run and Grant against what is there now. One namespace that can't be read holds up no
+/// other.
 async fn compare(context: &Arc<Context>) -> Result<(), ControllerError> {
     let live = context.store.live_runs().await?;
     let namespaces: HashSet<_> = live.iter().map(|run| run.namespace.clone()).collect();
     for namespace in namespaces {
-        let runs: Api<PipelineRun> = Api::namespaced(context.cluster.patient.clone(), &namespace);
-        let there = runs.list_metadata(&ListParams::default()).await;
-        let there = there.map_err(ControllerError::kubernetes("listing PipelineRuns"))?;
-        let there: HashSet<_> = there.items.iter().filter_map(kube::ResourceExt::uid).collect();
-        for run in live.iter().filter(|run| run.namespace == namespace && !there.contains(&run.uid)) {
-            run_deleted(context, &run.uid).await;
+        let runs: Api<PartialObjectMeta<PipelineRun>> = Api::namespaced(context.cluster.direct.clone(), &namespace);
+        match runs.list(&ListParams::default()).await {
+            Ok(there) => {
+                let there: HashSet<_> = there.items.iter().filter_map(kube::ResourceExt::uid).collect();
+                for run in live.iter().filter(|run| run.namespace == namespace && !there.contains(&run.uid)) {
+                    run_deleted(context, &run.uid).await;
+                }
+            }
+            Err(error) => warn!(namespace, %error, "can't list PipelineRuns"),
+        }
+    }
+    compare_policies(context, &live).await;
+    compare_templates(context).await
+}
+
+/// Policies that were deleted or changed while no watch told us.
+async fn compare_policies(context: &Arc<Context>, live: &[RunRecord]) {
+    let policies: HashMap<_, _> =
+        live.iter().map(|run| (run.policy.uid.as_str(), (&run.namespace, &run.policy.name))).collect();
+    let catalog = context.catalog.load_full();
+    let directory = context.directory.load_full();
+    for (uid, (namespace, name)) in policies {
+        let policy = catalog.policy(namespace, name).filter(|policy| policy.uid().as_deref() == Some(uid));
+        let facts = policy.and_then(|policy| policy_facts(policy, directory.idps()).ok());
+        match context.store.policy_changed(uid, facts.as_ref()).await {
+            Ok(revocations) if revocations.is_empty() => {}
+            Ok(revocations) => context.revoker.revoke(revocations).await,
+            Err(error) => warn!(policy = uid, %error, "can't judge the runs of a policy anew"),
+        }
+    }
+}
+
+/// Templates that were deleted while no watch told us.
+async fn compare_templates(context: &Arc<Context>) -> Result<(), ControllerError> {
+    let phases = vec![GrantPhase::Pending, GrantPhase::Active];
+    let catalog = context.catalog.load_full();
+    for grant in context.store.grants(&GrantSelect { phases, ..GrantSelect::default() }).await? {
+        let template = catalog.template(&grant.namespace, &grant.template.name);
+        if template.is_none_or(|template| template.uid().as_deref() != Some(&grant.template.uid)) {
+            let revocations = context.store.revoke_grant(grant.id, RevocationReason::TemplateDeleted).await?;
+            context.revoker.revoke(revocations).await;
         }
     }
     Ok(())

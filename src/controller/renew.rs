@@ -3,27 +3,35 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::Duration as Span;
+use k8s_openapi::api::core::v1::ObjectReference;
 use tracing::{info, warn};
 
 use super::Context;
 use crate::{
-    api::{GrantPhase, ObjectRef},
+    api::GrantPhase,
     cluster::is_not_found,
-    credential::{IssueError, Material, delivery, projection},
+    credential::{IssueError, Material, delivery},
     store::{Activated, GrantRecord, GrantSelect, RunRecord},
 };
 
 /// How often we look what is due.
 const PAUSE: Duration = Duration::from_secs(2);
+/// No credential lives longer.
+const LONGEST_LIFE: Span = Span::days(1);
 
 /// Renews what is due, for ever.
 pub async fn keep(context: Arc<Context>) {
     loop {
         tokio::time::sleep(PAUSE).await;
-        let select = GrantSelect { phases: vec![GrantPhase::Active], ..GrantSelect::default() };
+        let now = (context.clock)();
+        // What is due ends within a third of the longest life, so that most of what lives is not even read.
+        let select = GrantSelect {
+            phases: vec![GrantPhase::Active],
+            expires_before: Some(now + LONGEST_LIFE / 3),
+            ..GrantSelect::default()
+        };
         match context.store.grants(&select).await {
             Ok(grants) => {
-                let now = (context.clock)();
                 for grant in grants.into_iter().filter(|grant| due(grant).is_some_and(|due| due <= now)) {
                     tokio::spawn(renew(Arc::clone(&context), grant));
                 }
@@ -60,15 +68,27 @@ async fn renew(context: Arc<Context>, grant: GrantRecord) {
     let material = match material {
         Ok(material) => material,
         Err(error) => {
-            metrics::counter!("scim_tekton_renewals_failed_total").increment(1);
-            let run = ObjectRef { name: grant.run_name.clone(), uid: grant.run_uid.clone(), generation: None };
-            warn!(grant = %grant.id, run = run.name, %error, "can't renew yet; the old credential stays");
+            metrics::counter!(crate::telemetry::metric::RENEWALS_FAILED).increment(1);
+            warn!(grant = %grant.id, run = grant.run_name, %error, "can't renew yet; the old credential stays");
+            let run = ObjectReference {
+                api_version: Some("tekton.dev/v1".into()),
+                kind: Some("PipelineRun".into()),
+                namespace: Some(grant.namespace.clone()),
+                name: Some(grant.run_name.clone()),
+                uid: Some(grant.run_uid.clone()),
+                ..ObjectReference::default()
+            };
+            context.events.warning(&run, "RenewalDelayed", "Renew", &error.to_string()).await;
             return;
         }
     };
     // The entitlement is judged anew, and the audit row is durable, before anything is handed out.
     match context.store.renew_grant(grant.id, material.expires_at).await {
-        Ok(Activated::Active(renewed)) => hand_out(&context, &renewed, &material).await,
+        Ok(Activated::Active(renewed)) => {
+            hand_out(&context, &renewed, &material).await;
+            drop(working);
+            context.revoker.projector.show(renewed.id);
+        }
         Ok(Activated::Revoking(lost)) => {
             info!(grant = %grant.id, reason = ?lost.reason, "not renewed: the entitlement is gone");
             drop(working);
@@ -88,9 +108,6 @@ async fn hand_out(context: &Context, grant: &GrantRecord, material: &Material) {
     match replaced {
         Ok(()) => info!(grant = %grant.id, renewals = grant.renewals, "renewed"),
         Err(error) => warn!(grant = %grant.id, %error, "the renewed credential is not in its Secret yet"),
-    }
-    if let Err(error) = projection::update(&context.cluster.patient, grant).await {
-        warn!(grant = %grant.id, %error, "can't update the Grant object");
     }
 }
 

@@ -1,18 +1,22 @@
 //! The Grant object that `kubectl get grants` shows: a projection of the store's row, never read back as truth.
 
+use std::{sync::Arc, time::Duration};
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
 };
 use serde_json::json;
+use tokio::sync::mpsc;
+use tracing::warn;
 
 use super::delivery;
 use crate::{
     api::{Grant, GrantIdentity, GrantPhase, GrantSpec, GrantStatus, ObjectRef},
     clock::rfc3339,
     cluster::{is_conflict, is_not_found},
-    store::{GrantId, GrantRecord},
+    store::{GrantId, GrantRecord, Store},
 };
 
 /// Name of a Grant object.
@@ -48,6 +52,57 @@ pub async fn update(client: &Client, grant: &GrantRecord) -> kube::Result<()> {
     match grants.patch_status(&name(grant.id), &PatchParams::default(), &patch).await {
         Err(error) if !is_not_found(&error) => Err(error),
         _ => Ok(()),
+    }
+}
+
+/// Keeps Grant objects up with their rows, one after another, so that no older state is written over a newer one.
+/// Nobody waits for it: the rows are the truth, the objects are for people's eyes.
+#[derive(Clone)]
+pub struct Projector {
+    queue: mpsc::UnboundedSender<(GrantId, u8)>,
+}
+
+/// How often an object that can't be written is tried.
+const TRIES: u8 = 30;
+
+impl Projector {
+    /// Starts the one that writes.
+    pub fn start(store: Arc<dyn Store>, client: Client) -> Self {
+        let (queue, mut next) = mpsc::unbounded_channel();
+        let projector = Self { queue };
+        let again = projector.clone();
+        tokio::spawn(async move {
+            while let Some((id, tries)) = next.recv().await {
+                let grant = match store.grant(id).await {
+                    Ok(Some(grant)) => grant,
+                    Ok(None) => continue,
+                    Err(error) => {
+                        warn!(grant = %id, %error, "can't read a Grant to show it");
+                        continue;
+                    }
+                };
+                if let Err(error) = update(&client, &grant).await {
+                    warn!(grant = %id, %error, "can't update the Grant object");
+                    again.later(id, tries);
+                }
+            }
+        });
+        projector
+    }
+
+    /// Shows a Grant's row, soon.
+    pub fn show(&self, id: GrantId) {
+        let _ = self.queue.send((id, 0));
+    }
+
+    fn later(&self, id: GrantId, tries: u8) {
+        if tries < TRIES {
+            let queue = self.queue.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                let _ = queue.send((id, tries + 1));
+            });
+        }
     }
 }
 

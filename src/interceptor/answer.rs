@@ -55,7 +55,7 @@ impl InterceptorState {
             Err(_) => self.not_a_request().await,
         };
         count(result, reason);
-        metrics::histogram!("scim_tekton_interceptor_seconds", "result" => result)
+        metrics::histogram!(crate::telemetry::metric::INTERCEPTOR_SECONDS, "result" => result)
             .record(begun.elapsed().as_secs_f64());
         answer
     }
@@ -172,7 +172,7 @@ enum Recorded {
 }
 
 fn count(result: &'static str, reason: Reason) {
-    metrics::counter!("scim_tekton_interceptor_decisions_total", "result" => result, "reason" => reason.as_str())
+    metrics::counter!(crate::telemetry::metric::INTERCEPTOR_DECISIONS, "result" => result, "reason" => reason.as_str())
         .increment(1);
 }
 

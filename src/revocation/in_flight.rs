@@ -38,6 +38,11 @@ impl InFlight {
         Some(Working { grant, map: Arc::clone(&self.map), _wake: wake })
     }
 
+    /// Whether somebody works on this Grant now.
+    pub fn is_busy(&self, grant: GrantId) -> bool {
+        self.map.lock().is_ok_and(|map| map.contains_key(&grant))
+    }
+
     /// Returns when nobody works on this Grant (any more).
     pub async fn ended(&self, grant: GrantId) {
         let waiting = self.map.lock().ok().and_then(|map| map.get(&grant).cloned());

@@ -1,6 +1,10 @@
 //! Executes intents to revoke.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures::future::join_all;
 use tokio::sync::Semaphore;
@@ -11,7 +15,7 @@ use crate::{
     api::{GrantPhase, Receipt, RevocationReason},
     clock::{Clock, rfc3339},
     cluster::Cluster,
-    credential::{delivery, kubernetes::KubernetesProvider, projection},
+    credential::{delivery, kubernetes::KubernetesProvider, projection::Projector},
     store::{GrantId, GrantRecord, Revocations, Store, StoreError},
 };
 
@@ -29,6 +33,10 @@ pub struct Revoker {
     /// Issues under way; the issuing controller registers here before it leaves a Pending row.
     pub issuing: InFlight,
     revoking: InFlight,
+    /// Runs whose pods are being ended, by uid.
+    pub(super) ending: Mutex<HashSet<String>>,
+    /// Keeps the Grant objects up with their rows.
+    pub projector: Projector,
     group_lane: Semaphore,
 }
 
@@ -36,12 +44,14 @@ impl Revoker {
     /// A revoker over these.
     pub fn new(store: Arc<dyn Store>, cluster: Cluster, kubernetes: Arc<KubernetesProvider>, clock: Clock) -> Self {
         Self {
+            projector: Projector::start(Arc::clone(&store), cluster.direct.clone()),
             store,
             cluster,
             kubernetes,
             clock,
             issuing: InFlight::default(),
             revoking: InFlight::default(),
+            ending: Mutex::default(),
             group_lane: Semaphore::new(GROUP_LANE),
         }
     }
@@ -55,6 +65,8 @@ impl Revoker {
         let revoked = join_all(grants.iter().map(|grant| self.revoke_in_its_lane(grant)));
         let (cancelled, _) = tokio::join!(cancelled, revoked);
         for ((run, reason), cancelled) in runs.into_iter().zip(cancelled) {
+            // What could not be told is tried again by the sweep.
+            let Some(cancelled) = cancelled else { continue };
             let this = Arc::clone(self);
             tokio::spawn(async move { this.end_pods(run, reason, cancelled).await });
         }
@@ -68,24 +80,38 @@ impl Revoker {
 
     /// One attempt at one Grant; joins an attempt that is under way.
     pub async fn revoke_grant(&self, id: GrantId) {
+        fail::fail_point!("revocation::off", |_| ());
         let Some(_working) = self.revoking.begin(id) else {
             self.revoking.ended(id).await;
             return;
         };
-        // A Pending Grant's bindings may be being made at this moment: what is deleted now would come after.
-        if tokio::time::timeout(ISSUE_WAIT, self.issuing.ended(id)).await.is_err() {
-            warn!(grant = %id, "an issue of this grant has not ended; its revocation is tried again");
-            return;
-        }
-        match self.attempt(id).await {
-            Ok(()) => {}
-            Err(error) => error!(grant = %id, %error, "a revocation could not be recorded; it is tried again"),
+        if let Err(error) = self.attempts(id).await {
+            error!(grant = %id, %error, "a revocation could not be recorded; it is tried again");
         }
     }
 
-    async fn attempt(&self, id: GrantId) -> Result<(), StoreError> {
+    /// An issue or renewal of the same Grant may be under way. A renewal makes no bindings, so a credential that was
+    /// handed out loses its power at once, whatever else goes on. Of a Pending Grant the bindings may be being made at
+    /// this moment: what is deleted before they are there would do nothing.
+    async fn attempts(&self, id: GrantId) -> Result<(), StoreError> {
         let Some(grant) = self.store.grant(id).await? else { return Ok(()) };
-        if grant.phase != GrantPhase::Revoking {
+        let busy = self.issuing.is_busy(id);
+        if busy && grant.issued_at.is_some() {
+            self.attempt(grant, false).await?;
+        }
+        let quiet = tokio::time::timeout(ISSUE_WAIT, self.issuing.ended(id)).await.is_ok();
+        match self.store.grant(id).await? {
+            Some(grant) => self.attempt(grant, quiet).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes away what there is. Only if nobody can be making more of it, `last`, may it be done.
+    async fn attempt(&self, grant: GrantRecord, last: bool) -> Result<(), StoreError> {
+        let id = grant.id;
+        // A Grant that could not be issued may have left objects behind.
+        let unfinished = grant.phase == GrantPhase::Failed && grant.revoked_at.is_none();
+        if grant.phase != GrantPhase::Revoking && !unfinished {
             return Ok(());
         }
         let asked = grant.asked_at.unwrap_or_else(|| (self.clock)());
@@ -95,15 +121,16 @@ impl Revoker {
             "oidc" => self.revoke_oidc(&grant, &mut receipt).await,
             _ => self.kubernetes.revoke(&grant, &mut receipt).await,
         };
+        let done = done && last;
         self.store.record_receipt(id, &receipt, done).await?;
         let took = (self.clock)() - asked;
         if done {
-            metrics::histogram!("scim_tekton_revocation_seconds").record(took.as_seconds_f64());
+            metrics::histogram!(crate::telemetry::metric::REVOCATION_SECONDS).record(took.as_seconds_f64());
             info!(grant = %id, reason = grant.reason.map(RevocationReason::as_str), ms = took.num_milliseconds(), "revoked");
         } else {
             warn!(grant = %id, unproven = ?receipt.unproven, "a revocation is not proven yet; it is tried again");
         }
-        self.show(id);
+        self.projector.show(id);
         Ok(())
     }
 
@@ -122,17 +149,5 @@ impl Revoker {
                 false
             }
         }
-    }
-
-    /// Brings the Grant object up to its row, later: nobody waits for it.
-    pub(super) fn show(&self, id: GrantId) {
-        let (store, client) = (Arc::clone(&self.store), self.cluster.patient.clone());
-        tokio::spawn(async move {
-            if let Ok(Some(grant)) = store.grant(id).await
-                && let Err(error) = projection::update(&client, &grant).await
-            {
-                warn!(grant = %id, %error, "can't update the Grant object");
-            }
-        });
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    Api,
+    Api, ResourceExt as _,
     api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::json;
@@ -33,10 +33,10 @@ impl Revoker {
         let told = match runs.patch(&run.name, &PatchParams::default(), &Patch::Merge(patch)).await {
             Ok(_) => true,
             Err(error) if is_not_found(&error) => true,
-            Err(kube::Error::Api(status)) if matches!(status.code, 409 | 422) => {
-                // Another run of this name, or one that is done: Tekton's webhook refuses to change either.
-                info!(run = run.path(), message = status.message, "the run needs no cancelling");
-                true
+            // Refused by Tekton's webhook (400) since it is done, or by the API server since it is another run: looked at,
+            // not guessed.
+            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 409 | 422) => {
+                needs_no_cancelling(&runs, run).await
             }
             Err(error) => {
                 warn!(run = run.path(), %error, "can't cancel the run; it is tried again");
@@ -48,15 +48,36 @@ impl Revoker {
         }
         let at = (self.clock)();
         info!(run = run.path(), reason = reason.as_str(), "run cancelled");
-        if let Err(error) = self.store.run_cancel_done(&run.uid).await {
-            warn!(run = run.path(), %error, "can't note that the run is cancelled");
+        if !reason.person_is_gone() {
+            self.cancelled(run).await;
         }
         Some(at)
     }
 
+    async fn cancelled(&self, run: &RunRecord) {
+        if let Err(error) = self.store.run_cancel_done(&run.uid).await {
+            warn!(run = run.path(), %error, "can't note that the run is cancelled");
+        }
+    }
+
     /// Ends the pods of a person who is gone, and appends to the Receipts what became of the run.
-    pub(super) async fn end_pods(&self, run: RunRecord, reason: RevocationReason, cancelled: Option<DateTime<Utc>>) {
+    pub(super) async fn end_pods(&self, run: RunRecord, reason: RevocationReason, cancelled: DateTime<Utc>) {
+        let fresh = self.ending.lock().is_ok_and(|mut ending| ending.insert(run.uid.clone()));
+        if !fresh {
+            return;
+        }
         let gone = if reason.person_is_gone() { self.delete_pods(&run).await } else { None };
+        // A gone person's run is done with only when its pods are: else the sweep comes back to it.
+        if reason.person_is_gone() && gone.is_some() {
+            self.cancelled(&run).await;
+        }
+        self.append(&run, cancelled, gone).await;
+        if let Ok(mut ending) = self.ending.lock() {
+            ending.remove(&run.uid);
+        }
+    }
+
+    async fn append(&self, run: &RunRecord, cancelled: DateTime<Utc>, gone: Option<DateTime<Utc>>) {
         let select = GrantSelect { run_uid: Some(run.uid.clone()), ..GrantSelect::default() };
         let grants = match self.store.grants(&select).await {
             Ok(grants) => grants,
@@ -67,12 +88,12 @@ impl Revoker {
         };
         for grant in grants {
             let Some(mut receipt) = grant.receipt else { continue };
-            receipt.run_cancelled = receipt.run_cancelled.or_else(|| cancelled.map(rfc3339));
+            receipt.run_cancelled = receipt.run_cancelled.or_else(|| Some(rfc3339(cancelled)));
             receipt.pods_gone = receipt.pods_gone.or_else(|| gone.map(rfc3339));
             if let Err(error) = self.store.record_receipt(grant.id, &receipt, false).await {
                 warn!(grant = %grant.id, %error, "can't append to the receipt");
             }
-            self.show(grant.id);
+            self.projector.show(grant.id);
         }
     }
 
@@ -100,5 +121,21 @@ impl Revoker {
         }
         warn!(run = run.path(), "the run's pods are still there");
         None
+    }
+}
+
+/// Whether a run that could not be cancelled is another one of its name, or has ended, or is being cancelled.
+async fn needs_no_cancelling(runs: &Api<PipelineRun>, run: &RunRecord) -> bool {
+    match runs.get_opt(&run.name).await {
+        Ok(None) => true,
+        Ok(Some(live)) => {
+            live.uid().as_deref() != Some(&run.uid)
+                || live.spec.status.as_deref() == Some("Cancelled")
+                || live.is_done()
+        }
+        Err(error) => {
+            warn!(run = run.path(), %error, "can't look whether the run needs cancelling");
+            false
+        }
     }
 }

@@ -24,8 +24,8 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
         span.in_scope(|| tracing::info!(status = status.as_u16(), detail = detail.as_ref(), "refused"));
     }
     let labels = [("endpoint", endpoint.to_owned()), ("verb", verb.to_owned()), ("status", status.as_str().to_owned())];
-    metrics::counter!("scim_tekton_scim_requests_total", &labels).increment(1);
-    metrics::histogram!("scim_tekton_scim_request_seconds", &labels).record(start.elapsed().as_secs_f64());
+    metrics::counter!(crate::telemetry::metric::SCIM_REQUESTS, &labels).increment(1);
+    metrics::histogram!(crate::telemetry::metric::SCIM_SECONDS, &labels).record(start.elapsed().as_secs_f64());
     response
 }
 

@@ -98,7 +98,7 @@ pub fn assemble(config: &Config, cluster: &Cluster, shared: &Shared) -> Clustere
         kubernetes,
         oidc: Arc::clone(&shared.oidc),
         rbac,
-        events: Events::new(cluster.patient.clone(), instance),
+        events: Events::new(cluster.direct.clone(), instance),
         namespaces: Namespaces::new(cluster.direct.clone(), &config.controller.namespace_selector),
         clock,
         instance: instance.to_owned(),

@@ -29,7 +29,7 @@ impl Effects for Commanded {
     async fn revoke(&self, revocations: Revocations) {
         let Some(revoker) = self.revoker.clone() else { return };
         let work = tokio::spawn(async move { revoker.revoke(revocations).await });
-        if tokio::time::timeout(self.wait, work).await.is_err() {
+        if !matches!(tokio::time::timeout(self.wait, work).await, Ok(Ok(()))) {
             warn!("answering before all is proven; the rest is durable and goes on");
         }
     }

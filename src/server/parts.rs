@@ -131,7 +131,7 @@ impl Parts {
     pub fn interceptor_state(&self) -> InterceptorState {
         let notifier: Arc<dyn Notify> = match &self.clustered {
             Some(Clustered { context, .. }) => {
-                Arc::new(EventNotifier::new(context.cluster.patient.clone(), context.events.clone()))
+                Arc::new(EventNotifier::new(context.cluster.direct.clone(), context.events.clone()))
             }
             None => Arc::new(NobodyToTell),
         };

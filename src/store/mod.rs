@@ -138,7 +138,9 @@ pub trait Store: Send + Sync {
     async fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, StoreError>;
     /// Grants that match.
     async fn grants(&self, select: &GrantSelect) -> Result<Vec<GrantRecord>, StoreError>;
-    /// Writes a Receipt; `done` when nothing is left to do: Revoking → Revoked.
+    /// Writes a Receipt; `done` when nothing is left to do: Revoking → Revoked. It adds to the stored one, except
+    /// `unproven`, which replaces it: an attempt knows all that it could not prove, and who only appends passes what it
+    /// read. Once done, nothing is unproven any more.
     async fn record_receipt(&self, id: GrantId, receipt: &Receipt, done: bool) -> Result<(), StoreError>;
 
     // --- audit --------------------------------------------------------------------------------------------------
@@ -159,6 +161,10 @@ pub trait Store: Send + Sync {
     // --- whole ---------------------------------------------------------------------------------------------------
     /// Everything the Directory needs, as of one moment: the feed's number and the changes that build it.
     async fn load_directory(&self) -> Result<(i64, Vec<Change>), StoreError>;
-    /// Whether the store answers.
+    /// Whether the store still takes writes, without asking it: false for ever once what writes has died.
+    fn is_alive(&self) -> bool {
+        true
+    }
+    /// Whether the store answers, by a write; so it fails once what writes has died.
     async fn ping(&self) -> Result<(), StoreError>;
 }

@@ -484,4 +484,8 @@ pub struct GrantSelect {
     pub policy_uid: Option<String>,
     /// Of this template.
     pub template_uid: Option<String>,
+    /// Only those whose objects are not known to be gone.
+    pub unfinished: bool,
+    /// Only those whose credential ends by itself before this.
+    pub expires_before: Option<DateTime<Utc>>,
 }

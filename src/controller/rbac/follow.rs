@@ -9,9 +9,9 @@ use tracing::warn;
 
 use super::{RbacSync, apply, group_of};
 use crate::{
-    api::{GroupRoleBinding, KubernetesCredential, RoleRef},
+    api::{GroupRoleBinding, RoleRef},
     cluster::{Action, ApiServer, Verdict},
-    credential::kubernetes::plan,
+    credential::kubernetes::actions,
     directory::{Change, Directory},
     identity::{ResourceId, ResourceKind},
     store::Provisioned,
@@ -57,9 +57,8 @@ impl RbacSync {
     }
 
     async fn seen_everywhere(&self, binding: &GroupRoleBinding, namespace: &str, role: &RoleRef, turned: &Turned) {
-        let credential = KubernetesCredential { role_refs: vec![role.clone()], ..KubernetesCredential::default() };
-        let action = match plan(&self.cluster.direct, &credential, namespace).await {
-            Ok(facts) => facts.roles.into_iter().find_map(|role| role.probe),
+        let action = match actions(&self.cluster.direct, role, namespace).await {
+            Ok(action) => action,
             Err(error) => {
                 warn!(binding = binding.name_any(), %error, "can't see whether the change has arrived");
                 return;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::Duration;
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
 use k8s_openapi::{
     api::{
         authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
@@ -17,7 +17,7 @@ use secrecy::SecretString;
 
 use super::{Facts, KubernetesProvider};
 use crate::{
-    cluster::{Verdict, is_conflict, time},
+    cluster::{is_conflict, time},
     credential::{IssueError, Material, delivery},
     store::GrantRecord,
 };
@@ -29,12 +29,11 @@ impl KubernetesProvider {
     /// Makes all of a Pending Grant, and hands nothing out. Create only: names are never used twice, so what exists
     /// already is this Grant's own, from before a crash.
     pub async fn issue(&self, grant: &GrantRecord, ttl: Duration) -> Result<Material, IssueError> {
-        let mut facts = Facts::of(grant);
+        let facts = facts(grant)?;
         let secret_uid = self.make_account(grant).await?;
         fail::fail_point!("issue::account_made");
         let (token, material_expiry) = self.request_token(grant, &secret_uid, ttl).await?;
         self.remember(grant.id, token.clone());
-        self.set_ambient_rights_aside(&token, &mut facts).await;
         self.make_bindings(grant, &facts).await?;
         fail::fail_point!("issue::bindings_made");
         Ok(self.material(grant, &token, material_expiry, &facts))
@@ -50,7 +49,7 @@ impl KubernetesProvider {
         let uid = secret.metadata.uid.unwrap_or_default();
         let (token, expires_at) = self.request_token(grant, &uid, ttl).await?;
         self.remember(grant.id, token.clone());
-        Ok(self.material(grant, &token, expires_at, &Facts::of(grant)))
+        Ok(self.material(grant, &token, expires_at, &facts(grant)?))
     }
 
     async fn make_account(&self, grant: &GrantRecord) -> Result<String, IssueError> {
@@ -121,42 +120,6 @@ impl KubernetesProvider {
         Ok((token.into(), time::from_kubernetes(&expires_at)))
     }
 
-    /// What the account may do before it is bound is no work of ours, and can't be taken back by us: it is named as
-    /// residue and not waited for.
-    async fn set_ambient_rights_aside(&self, token: &SecretString, facts: &mut Facts) {
-        let servers = self.cluster.servers();
-        let Some(server) = servers.first() else { return };
-        let answers = join_all(facts.roles.iter().map(|role| async {
-            match (&role.probe, &role.read) {
-                (None, None) => (false, false),
-                (probe, read) => {
-                    let ask = async {
-                        match probe {
-                            Some(probe) => matches!(server.may_token(token, probe).await, Verdict::Allowed(_)),
-                            None => false,
-                        }
-                    };
-                    let reads = async {
-                        match read {
-                            Some(path) => matches!(server.read_with(token, path).await, Verdict::Allowed(_)),
-                            None => false,
-                        }
-                    };
-                    tokio::join!(ask, reads)
-                }
-            }
-        }))
-        .await;
-        for (role, (may, reads)) in facts.roles.iter_mut().zip(answers) {
-            if may && let Some(probe) = role.probe.take() {
-                facts.residue.push(format!("every authenticated account may {} {}", probe.verb, probe.resource));
-            }
-            if reads && let Some(path) = role.read.take() {
-                facts.residue.push(format!("every authenticated account may read {path}"));
-            }
-        }
-    }
-
     async fn make_bindings(&self, grant: &GrantRecord, facts: &Facts) -> Result<(), IssueError> {
         let bindings: Api<RoleBinding> = Api::namespaced(self.cluster.direct.clone(), &grant.namespace);
         let post = PostParams::default();
@@ -191,7 +154,8 @@ impl KubernetesProvider {
                 }
             }
         });
-        try_join_all(all).await.map(drop)
+        // All to their end: one that is dropped in flight could land after the Grant's objects were removed.
+        join_all(all).await.into_iter().collect()
     }
 
     fn material(
@@ -210,6 +174,10 @@ impl KubernetesProvider {
         ]);
         Material { files, expires_at, facts: facts.to_value() }
     }
+}
+
+fn facts(grant: &GrantRecord) -> Result<Facts, IssueError> {
+    Facts::of(grant).map_err(|error| IssueError::Refused(format!("the Grant's row can't be read: {error}")))
 }
 
 /// A kubeconfig that reads the token from the file beside it, so that a renewed one is taken up.

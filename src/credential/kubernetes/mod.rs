@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use plan::plan;
+pub use plan::actions;
 
 use crate::{
     api::RoleRef,
@@ -52,15 +52,24 @@ pub struct BoundRole {
     /// An action of its first rule; none if it has no rule, or if every authenticated account may do that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Action>,
-    /// Path of a read-only request that it allows.
+    /// A read-only request that it allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub read: Option<String>,
+    pub read: Option<Read>,
+}
+
+/// A read-only request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Read {
+    /// Its path and query.
+    pub path: String,
+    /// What it does, in the authorizer's terms.
+    pub action: Action,
 }
 
 impl Facts {
     /// From a Grant's row.
-    pub fn of(grant: &GrantRecord) -> Self {
-        serde_json::from_value(grant.facts.clone()).unwrap_or_default()
+    pub fn of(grant: &GrantRecord) -> Result<Self, serde_json::Error> {
+        serde_json::from_value(grant.facts.clone())
     }
 
     /// For a Grant's row.
@@ -89,6 +98,15 @@ impl KubernetesProvider {
     /// Name of a Grant's RoleBinding for its role number `index`.
     fn binding_name(grant: GrantId, index: usize) -> String {
         format!("grant-{grant}-{index}")
+    }
+
+    /// The groups of every Grant's account.
+    fn groups(&self) -> Vec<String> {
+        vec![
+            "system:serviceaccounts".to_owned(),
+            format!("system:serviceaccounts:{}", self.grants_namespace),
+            "system:authenticated".to_owned(),
+        ]
     }
 
     fn token(&self, grant: GrantId) -> Option<SecretString> {

@@ -1,15 +1,18 @@
 //! Before a Grant is begun: do its roles exist, and how will we see that they no longer work?
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::{Api, Client};
 
-use super::{BoundRole, Facts};
+use super::{BoundRole, Facts, KubernetesProvider, Read};
 use crate::{
     api::{KubernetesCredential, RoleKind, RoleRef},
-    cluster::{Action, is_not_found},
+    cluster::{Action, Verdict, is_not_found},
     credential::IssueError,
 };
+
+/// Name of an object that need not exist.
+const NO_SUCH: &str = "scim-tekton-probe";
 
 /// Versions of the API groups that a read-only request can be made in without asking the API server's discovery.
 const VERSIONS: [(&str, &str); 7] = [
@@ -22,17 +25,50 @@ const VERSIONS: [(&str, &str); 7] = [
     ("tekton.dev", "v1"),
 ];
 
-/// Looks the template's roles up and finds what each allows.
-pub async fn plan(client: &Client, credential: &KubernetesCredential, namespace: &str) -> Result<Facts, IssueError> {
-    let roles = credential.role_refs.iter().map(|role| async move {
-        let rules = rules(client, role, namespace).await?;
-        Ok::<_, IssueError>(BoundRole {
-            role: role.clone(),
-            probe: rules.iter().find_map(|rule| action(rule, namespace)),
-            read: rules.iter().find_map(|rule| read_path(rule, namespace)),
-        })
-    });
-    Ok(Facts { roles: try_join_all(roles).await?, residue: Vec::new() })
+impl KubernetesProvider {
+    /// Looks the template's roles up, finds what each allows, and sets aside what every account may do anyway: that is
+    /// no work of ours and can't be taken back by us, so it is named as residue and not waited for. Asked about an
+    /// account that is never bound, so that a Grant's own bindings are never taken for it.
+    pub async fn plan(&self, credential: &KubernetesCredential, namespace: &str) -> Result<Facts, IssueError> {
+        let roles = credential.role_refs.iter().map(|role| async move {
+            let rules = rules(&self.cluster.direct, role, namespace).await?;
+            let mut residue = Vec::new();
+            let mut probe = rules.iter().find_map(|rule| action(rule, namespace));
+            if let Some(action) = &probe
+                && self.everyone_may(action).await
+            {
+                residue.push(format!("every authenticated account may {} {}", action.verb, action.resource));
+                probe = None;
+            }
+            let mut read = rules.iter().find_map(|rule| read(rule, namespace));
+            if let Some(request) = &read
+                && self.everyone_may(&request.action).await
+            {
+                residue.push(format!("every authenticated account may read {}", request.path));
+                read = None;
+            }
+            Ok::<_, IssueError>((BoundRole { role: role.clone(), probe, read }, residue))
+        });
+        let mut facts = Facts::default();
+        for (role, residue) in try_join_all(roles).await? {
+            facts.roles.push(role);
+            facts.residue.extend(residue);
+        }
+        Ok(facts)
+    }
+
+    /// Whether an account with no bindings of its own may do this, at every API server.
+    async fn everyone_may(&self, action: &Action) -> bool {
+        let nobody = format!("system:serviceaccount:{}:nobody", self.grants_namespace);
+        let (servers, groups) = (self.cluster.servers(), self.groups());
+        let answers = join_all(servers.iter().map(|server| server.may_account(&nobody, &groups, action))).await;
+        !answers.is_empty() && answers.iter().all(|verdict| matches!(verdict, Verdict::Allowed(_)))
+    }
+}
+
+/// For each of these roles that has a rule, an action that it allows.
+pub async fn actions(client: &Client, role: &RoleRef, namespace: &str) -> Result<Option<Action>, IssueError> {
+    Ok(rules(client, role, namespace).await?.iter().find_map(|rule| action(rule, namespace)))
 }
 
 async fn rules(client: &Client, role: &RoleRef, namespace: &str) -> Result<Vec<PolicyRule>, IssueError> {
@@ -67,9 +103,10 @@ fn action(rule: &PolicyRule, namespace: &str) -> Option<Action> {
     })
 }
 
-/// A read-only request that a rule allows: one object if it names one, else a list of one, else an object that need
-/// not exist (404 is an answer to somebody who may read).
-fn read_path(rule: &PolicyRule, namespace: &str) -> Option<String> {
+/// A read-only request that a rule allows: one object if it names one, else an object that need not exist (404 is an
+/// answer to somebody who may read), else a list of one. All at resource version 0: a consistent list waits up to
+/// 100 ms for the API server's watch cache, and what is in it does not matter here.
+fn read(rule: &PolicyRule, namespace: &str) -> Option<Read> {
     let allows = |verb| rule.verbs.iter().any(|allowed| allowed == verb || allowed == "*");
     let group = star(rule.api_groups.as_ref()?.first()?, "");
     let resource = rule.resources.as_ref()?.iter().find(|resource| !resource.contains('/'))?;
@@ -77,12 +114,21 @@ fn read_path(rule: &PolicyRule, namespace: &str) -> Option<String> {
     let (_, version) = VERSIONS.iter().find(|(known, _)| *known == group)?;
     let base = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
     let base = format!("{base}/namespaces/{namespace}/{resource}");
-    match rule.resource_names.as_deref().and_then(<[String]>::first) {
-        Some(name) if allows("get") => Some(format!("{base}/{name}")),
-        None if allows("list") => Some(format!("{base}?limit=1")),
-        None if allows("get") => Some(format!("{base}/scim-tekton-probe")),
-        _ => None,
-    }
+    let (verb, name, path) = match rule.resource_names.as_deref().and_then(<[String]>::first) {
+        Some(name) if allows("get") => ("get", name.as_str(), format!("{base}/{name}?resourceVersion=0")),
+        None if allows("get") => ("get", NO_SUCH, format!("{base}/{NO_SUCH}?resourceVersion=0")),
+        None if allows("list") => ("list", "", format!("{base}?limit=1&resourceVersion=0")),
+        _ => return None,
+    };
+    let action = Action {
+        verb: verb.to_owned(),
+        group,
+        resource,
+        subresource: String::new(),
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+    };
+    Some(Read { path, action })
 }
 
 fn star(text: &str, instead: &str) -> String {
@@ -112,21 +158,30 @@ mod tests {
             (action.verb.as_str(), action.resource.as_str(), action.subresource.as_str()),
             ("create", "pods", "exec")
         );
-        assert_eq!(read_path(&rule, "prod").unwrap(), "/api/v1/namespaces/prod/configmaps/scim-tekton-probe");
+        assert_eq!(
+            read(&rule, "prod").unwrap().path,
+            "/api/v1/namespaces/prod/configmaps/scim-tekton-probe?resourceVersion=0"
+        );
     }
 
     #[test]
     fn named_objects_are_read_by_their_name_and_wildcards_by_a_list() {
         let named = rule(&["get"], &["apps"], &["deployments"], &["shop"]);
-        assert_eq!(read_path(&named, "prod").unwrap(), "/apis/apps/v1/namespaces/prod/deployments/shop");
+        assert_eq!(
+            read(&named, "prod").unwrap().path,
+            "/apis/apps/v1/namespaces/prod/deployments/shop?resourceVersion=0"
+        );
         let wild = rule(&["*"], &["*"], &["*"], &[]);
-        assert_eq!(read_path(&wild, "prod").unwrap(), "/api/v1/namespaces/prod/pods?limit=1");
+        assert_eq!(
+            read(&wild, "prod").unwrap().path,
+            "/api/v1/namespaces/prod/pods/scim-tekton-probe?resourceVersion=0"
+        );
         assert_eq!(action(&wild, "prod").unwrap().verb, "get");
     }
 
     #[test]
     fn what_cannot_be_read_has_no_request() {
-        assert_eq!(read_path(&rule(&["create"], &[""], &["configmaps"], &[]), "prod"), None);
-        assert_eq!(read_path(&rule(&["get"], &["example.com"], &["things"], &[]), "prod"), None);
+        assert_eq!(read(&rule(&["create"], &[""], &["configmaps"], &[]), "prod"), None);
+        assert_eq!(read(&rule(&["get"], &["example.com"], &["things"], &[]), "prod"), None);
     }
 }

@@ -22,6 +22,8 @@ use crate::{
 
 /// Between two probes of one API server: a watch cache follows within milliseconds.
 const PROBE_PAUSE: Duration = Duration::from_millis(3);
+/// The longest such pause: one that lags for longer is asked less often.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// How long one attempt probes; what is not proven by then is tried again.
 const PROBE_TIME: Duration = Duration::from_secs(4);
 
@@ -29,9 +31,16 @@ impl KubernetesProvider {
     /// Takes everything of a Grant away, in any state, and writes into the Receipt what was achieved. Returns whether
     /// nothing is left to do. Idempotent.
     pub async fn revoke(&self, grant: &GrantRecord, receipt: &mut Receipt) -> bool {
-        let facts = Facts::of(grant);
+        let facts = match Facts::of(grant) {
+            Ok(facts) => facts,
+            Err(error) => {
+                receipt.unproven.insert("facts".into(), error.to_string());
+                return false;
+            }
+        };
         receipt.residue.clone_from(&facts.residue);
         receipt.residue.push("open watches and execs, and what the credential made, are not recalled".to_owned());
+        receipt.unproven.clear();
         let unbound =
             join_all((0..facts.roles.len()).map(|index| {
                 self.delete_anywhere::<RoleBinding>(&grant.namespace, Self::binding_name(grant.id, index))
@@ -43,7 +52,6 @@ impl KubernetesProvider {
         if unbound.iter().any(Result::is_err) {
             return false;
         }
-        receipt.unproven.remove("roleBindings");
         receipt.rbac_gone.get_or_insert_with(|| rfc3339((self.clock)()));
         let name = Self::account_name(grant.id);
         let (proofs, secret, account, copy) = tokio::join!(
@@ -52,7 +60,6 @@ impl KubernetesProvider {
             self.delete_anywhere::<ServiceAccount>(&self.grants_namespace, name.clone()),
             delivery::withdraw(&self.cluster.direct, grant),
         );
-        receipt.unproven.clear();
         for (address, proof) in proofs {
             match proof {
                 Ok(at) => {
@@ -109,19 +116,24 @@ impl KubernetesProvider {
 
     async fn prove_at(&self, server: &Arc<ApiServer>, grant: &GrantRecord, facts: &Facts) -> Result<String, String> {
         let deadline = Instant::now() + PROBE_TIME;
+        let mut pause = PROBE_PAUSE;
         loop {
             let verdicts = join_all(facts.roles.iter().map(|role| async {
                 let reviewed = async {
                     match (&role.probe, self.token(grant.id)) {
                         (None, _) => Verdict::Refused,
-                        (Some(probe), Some(token)) => server.may_token(&token, probe).await,
+                        (Some(probe), Some(token)) => match server.may_token(&token, probe).await {
+                            Verdict::Unknown(_) => server.may_account(&self.user(grant), &self.groups(), probe).await,
+                            verdict => verdict,
+                        },
                         (Some(probe), None) => server.may_account(&self.user(grant), &self.groups(), probe).await,
                     }
                 };
                 let read = async {
                     match (&role.read, self.token(grant.id)) {
-                        (Some(path), Some(token)) => server.read_with(&token, path).await,
-                        _ => Verdict::Refused,
+                        (Some(read), Some(token)) => server.read_with(&token, &read.path).await,
+                        (Some(read), None) => server.may_account(&self.user(grant), &self.groups(), &read.action).await,
+                        (None, _) => Verdict::Refused,
                     }
                 };
                 let (reviewed, read) = tokio::join!(reviewed, read);
@@ -138,19 +150,12 @@ impl KubernetesProvider {
                     Verdict::Refused => "refused".into(),
                 });
             }
-            sleep(PROBE_PAUSE).await;
+            sleep(pause).await;
+            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
     }
 
     fn user(&self, grant: &GrantRecord) -> String {
         format!("system:serviceaccount:{}:{}", self.grants_namespace, Self::account_name(grant.id))
-    }
-
-    fn groups(&self) -> Vec<String> {
-        vec![
-            "system:serviceaccounts".to_owned(),
-            format!("system:serviceaccounts:{}", self.grants_namespace),
-            "system:authenticated".to_owned(),
-        ]
     }
 }

@@ -129,6 +129,7 @@ CREATE TABLE runs (
     subjects_generation INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX runs_live_user ON runs (user_id) WHERE ended_at IS NULL;
+CREATE INDEX runs_ended_user ON runs (user_id, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX runs_live_policy ON runs (policy_uid) WHERE ended_at IS NULL;
 CREATE INDEX runs_cancel ON runs (uid) WHERE cancel_pending = 1;
 
@@ -164,7 +165,10 @@ CREATE TABLE grants (
     failure      TEXT,
     UNIQUE (run_uid, task, matrix_index)
 ) STRICT;
-CREATE INDEX grants_phase ON grants (phase);
+-- With the end, so that a look for what is due for renewal doesn't read all that lives.
+CREATE INDEX grants_phase ON grants (phase, expires_at);
+-- What is to be finished, of all and of one user: Failed ones that are cleaned up stay for ever, but not in here.
+CREATE INDEX grants_unfinished ON grants (phase, user_id) WHERE revoked_at IS NULL;
 CREATE INDEX grants_user ON grants (user_id);
 -- A bot has 100,000 Grants that are over; whoever deactivates it waits only for those that are not.
 CREATE INDEX grants_open ON grants (user_id) WHERE phase IN ('Pending', 'Active');

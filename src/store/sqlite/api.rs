@@ -186,6 +186,10 @@ impl Store for SqliteStore {
         .await
     }
 
+    fn is_alive(&self) -> bool {
+        self.writer.is_alive()
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         // Through the writer: a store that can't write is not ready.
         self.write(|tx| Ok(tx.query_row("SELECT 1", [], |_| Ok(()))?)).await

@@ -127,24 +127,29 @@ fn groups_above(conn: &Connection, member: i64) -> Result<HashSet<i64>, StoreErr
     Ok(groups.collect::<Result<_, _>>()?)
 }
 
-/// Users with live runs that are in these groups or in groups below them. It starts from the live runs and the nested
-/// groups, so its cost doesn't grow with the groups' members.
-pub fn live_users_below(conn: &Connection, groups: &[i64]) -> Result<Vec<ResourceId>, StoreError> {
+/// Its one value is a group.
+pub const CONCERNED_BELOW: &str = "WITH RECURSIVE below (id) AS (
+         VALUES (?1)
+         UNION
+         SELECT m.member_id FROM below JOIN members m INDEXED BY members_nested
+             ON m.group_id = below.id AND m.nested = 1
+     )
+     SELECT DISTINCT concerned.user_id
+     FROM (
+         SELECT user_id FROM runs WHERE ended_at IS NULL
+         UNION
+         SELECT user_id FROM grants WHERE phase IN ('Revoking', 'Failed') AND revoked_at IS NULL
+     ) concerned
+     CROSS JOIN resources p ON p.id = concerned.user_id
+     CROSS JOIN members m ON m.member_id = p.ordinal
+     WHERE m.group_id IN (SELECT id FROM below)";
+
+/// Users in these groups, or in groups below them, that have live runs or Grants whose end is outstanding. It starts
+/// from those and from the nested groups, so its cost doesn't grow with the groups' members.
+pub fn concerned_below(conn: &Connection, groups: &[i64]) -> Result<Vec<ResourceId>, StoreError> {
     let mut users = HashSet::new();
     for group in groups {
-        let mut select = conn.prepare_cached(
-            "WITH RECURSIVE below (id) AS (
-                 VALUES (?1)
-                 UNION
-                 SELECT m.member_id FROM below JOIN members m INDEXED BY members_nested
-                     ON m.group_id = below.id AND m.nested = 1
-             )
-             SELECT DISTINCT live.user_id
-             FROM (SELECT DISTINCT user_id FROM runs WHERE ended_at IS NULL) live
-             CROSS JOIN resources p ON p.id = live.user_id
-             CROSS JOIN members m ON m.member_id = p.ordinal
-             WHERE m.group_id IN (SELECT id FROM below)",
-        )?;
+        let mut select = conn.prepare_cached(CONCERNED_BELOW)?;
         let found = select.query_map([group], |row| Ok(ResourceId(row.get::<_, Id>(0)?.0)))?;
         for user in found {
             users.insert(user?);

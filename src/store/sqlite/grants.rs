@@ -16,10 +16,15 @@ use crate::{
     store::{GrantId, GrantRecord, GrantSelect, Revocations, StoreError},
 };
 
-const SELECT: &str = "SELECT g.id, g.run_uid, r.namespace, r.name, g.task, g.matrix_index, g.user_id, r.idp, g.user_name,
+/// Columns as `read` takes them.
+pub const SELECT: &str = "SELECT g.id, g.run_uid, r.namespace, r.name, g.task, g.matrix_index, g.user_id, r.idp, g.user_name,
      g.provider, r.policy, g.template, r.decision_id, g.facts, g.phase, g.epoch, g.created_at, g.issued_at, g.expires_at,
      g.not_after, g.renewals, g.secret_name, g.asked_at, g.revoked_at, g.reason, g.receipt, g.failure
      FROM grants g JOIN runs r ON r.uid = g.run_uid";
+
+/// Which are `outstanding`.
+pub const OUTSTANDING: &str =
+    "WHERE g.user_id = ?1 AND g.phase IN ('Revoking', 'Failed') AND g.revoked_at IS NULL ORDER BY g.created_at";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<GrantRecord> {
     let idp: String = row.get(7)?;
@@ -86,8 +91,23 @@ pub fn open(conn: &Connection, which: &Which<'_>) -> Result<Vec<GrantRecord>, St
     Ok(found.collect::<Result<_, _>>()?)
 }
 
+/// Those of a user whose revocation was asked for, or whose issue failed, and whose objects are not known to be gone.
+pub fn outstanding(conn: &Connection, user: ResourceId) -> Result<Vec<GrantRecord>, StoreError> {
+    let mut select = conn.prepare_cached(&format!("{SELECT} {OUTSTANDING}"))?;
+    let found = select.query_map([Id::from(user)], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
 /// Those that match, oldest first.
-pub fn select(conn: &Connection, select: &GrantSelect) -> Result<Vec<GrantRecord>, StoreError> {
+pub fn select(conn: &Connection, which: &GrantSelect) -> Result<Vec<GrantRecord>, StoreError> {
+    let (sql, values) = selection(which);
+    let mut select = conn.prepare_cached(&sql)?;
+    let found = select.query_map(rusqlite::params_from_iter(values), read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// The query for those that match, and its values.
+pub fn selection(select: &GrantSelect) -> (String, Vec<Box<dyn ToSql>>) {
     let mut filter = vec!["1".to_owned()];
     let mut values: Vec<Box<dyn ToSql>> = Vec::new();
     let mut equal = |column: &str, value: Option<Box<dyn ToSql>>| {
@@ -111,10 +131,14 @@ pub fn select(conn: &Connection, select: &GrantSelect) -> Result<Vec<GrantRecord
         }
         filter.push(format!("{phase} IN ({})", places.join(", ")));
     }
-    let sql = format!("{SELECT} WHERE {} ORDER BY g.created_at, g.id", filter.join(" AND "));
-    let mut select = conn.prepare_cached(&sql)?;
-    let found = select.query_map(rusqlite::params_from_iter(values), read)?;
-    Ok(found.collect::<Result<_, _>>()?)
+    if select.unfinished {
+        filter.push("g.revoked_at IS NULL".to_owned());
+    }
+    if let Some(before) = select.expires_before {
+        values.push(Box::new(Time(before)));
+        filter.push(format!("g.expires_at < ?{}", values.len()));
+    }
+    (format!("{SELECT} WHERE {} ORDER BY g.created_at, g.id", filter.join(" AND ")), values)
 }
 
 /// Records the intent to revoke one Grant.
@@ -128,10 +152,14 @@ pub fn revoke(tx: &mut Tx<'_>, id: GrantId, reason: RevocationReason) -> Result<
 /// Takes in what a revocation achieved; when it is done, Revoking → Revoked.
 pub fn record_receipt(tx: &mut Tx<'_>, id: GrantId, new: Receipt, done: bool) -> Result<(), StoreError> {
     let grant = expect(tx, id)?;
-    let whole = match grant.receipt.clone() {
+    let mut whole = match grant.receipt.clone() {
         Some(old) => receipt::merge(old, new),
         None => new,
     };
+    if done || grant.revoked_at.is_some() {
+        // All has been done and proven, whatever somebody who appends had read before.
+        whole.unproven.clear();
+    }
     tx.prepare_cached("UPDATE grants SET receipt = ?2 WHERE id = ?1")?.execute(params![Id::from(id), Json(&whole)])?;
     // A Failed Grant stays Failed; that its objects are gone is known by the time.
     let phase = match grant.phase {

@@ -134,13 +134,9 @@ pub fn edit(
     };
     let attributes_changed = before.attributes != edit.attributes || before.external_id != edit.external_id;
     if !attributes_changed && delta.is_empty() {
-        return Ok(Provisioned {
-            resource: before,
-            seq: tx.seq(),
-            changed: false,
-            changes: Vec::new(),
-            revocations: Revocations::default(),
-        });
+        // An IdP that gave up waiting asks again: this answer waits for the same.
+        let revocations = take_away(tx, ordinal, &before, &before, &delta)?;
+        return Ok(Provisioned { resource: before, seq: tx.seq(), changed: false, changes: Vec::new(), revocations });
     }
     let after = Resource {
         external_id: edit.external_id,
@@ -177,7 +173,7 @@ pub fn delete(
     let Stored { ordinal, resource } = get(tx, idp_name, kind, id)?;
     let affected = match kind {
         ResourceKind::User => Vec::new(),
-        ResourceKind::Group => entitlement::live_users_below(tx, &[ordinal])?,
+        ResourceKind::Group => entitlement::concerned_below(tx, &[ordinal])?,
     };
     // By hand, not by the cascade: one pass over each index.
     tx.prepare_cached("DELETE FROM members WHERE group_id = ?1")?.execute([ordinal])?;
@@ -216,7 +212,8 @@ fn update(tx: &Tx<'_>, ordinal: i64, after: &Resource) -> Result<(), StoreError>
     Ok(())
 }
 
-/// What this edit takes away from whom: the epoch rises, and those with live runs are judged.
+/// What this edit takes away from whom: the epoch rises, and those with live runs are judged. An edit that leaves
+/// someone as inactive as they were still tells what of theirs is outstanding.
 fn take_away(
     tx: &mut Tx<'_>,
     ordinal: i64,
@@ -224,13 +221,15 @@ fn take_away(
     after: &Resource,
     delta: &members::Delta,
 ) -> Result<Revocations, StoreError> {
-    let deactivated = after.kind == ResourceKind::User && before.active() && !after.active();
+    let inactive = after.kind == ResourceKind::User && !after.active();
+    let deactivated = inactive && before.active();
     let renamed = fold(before.name()) != fold(after.name());
-    if !deactivated && !renamed && delta.removed.is_empty() {
+    if deactivated || renamed || !delta.removed.is_empty() {
+        tx.raise_epoch()?;
+    } else if !inactive {
         return Ok(Revocations::default());
     }
-    tx.raise_epoch()?;
-    if deactivated {
+    if inactive {
         return revoke::because(tx, Cause::Gone(after.id, RevocationReason::UserDeactivated));
     }
     if after.kind == ResourceKind::User {
@@ -248,7 +247,7 @@ fn take_away(
     if renamed {
         below.push(ordinal);
     }
-    affected.extend(entitlement::live_users_below(tx, &below)?);
+    affected.extend(entitlement::concerned_below(tx, &below)?);
     revoke::because(tx, Cause::Judge(affected))
 }
 

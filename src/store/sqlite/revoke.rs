@@ -1,5 +1,6 @@
 //! Intents to revoke: recorded in the transaction of what causes them.
 
+use chrono::Duration;
 use rusqlite::params;
 use serde_json::json;
 
@@ -35,11 +36,21 @@ pub enum Which<'a> {
     One(GrantId),
 }
 
-/// Records what follows from a change of people.
+/// How long after its end a run's pods are still looked for when the person is gone: Tekton lets cancelled pods take
+/// their grace period, and a step decides how long that is.
+const PODS_MAY_LIVE: Duration = Duration::hours(1);
+
+/// Records what follows from a change of people. Also tells what was asked for earlier and is not done: an IdP takes
+/// someone from their groups a moment before it deactivates them, and its answer must wait for that as well.
 pub fn because(tx: &mut Tx<'_>, cause: Cause) -> Result<Revocations, StoreError> {
     let mut revocations = Revocations::default();
     match cause {
         Cause::Gone(user, reason) => {
+            // Before anything is asked for, which would be found here again.
+            revocations.grants = grants::outstanding(tx, user)?;
+            for run in runs::ended_lately(tx, user, tx.now() - PODS_MAY_LIVE)? {
+                end_again(tx, run, reason, &mut revocations)?;
+            }
             for live in runs::live_of_user(tx, user)? {
                 end_run(tx, live.run, reason, &mut revocations)?;
             }
@@ -52,6 +63,7 @@ pub fn because(tx: &mut Tx<'_>, cause: Cause) -> Result<Revocations, StoreError>
             let mut lost = Vec::new();
             let mut judge = Judge::new(tx);
             for user in users {
+                revocations.grants.append(&mut grants::outstanding(tx, user)?);
                 for live in runs::live_of_user(tx, user)? {
                     if let Some(reason) = judge.loss(user, &live.subjects)? {
                         lost.push((live.run, reason));
@@ -83,6 +95,26 @@ pub fn end_run(
     if run.cancel_pending {
         into.runs.push((run, reason));
     }
+    Ok(())
+}
+
+/// A run that ended for less than its person's end: what may be left of it is now treated as a leaver's.
+fn end_again(
+    tx: &mut Tx<'_>,
+    mut run: RunRecord,
+    reason: RevocationReason,
+    into: &mut Revocations,
+) -> Result<(), StoreError> {
+    if !run.ended_reason.is_some_and(|was| was.cancels_run() && !was.person_is_gone()) {
+        return Ok(());
+    }
+    run.ended_reason = Some(reason);
+    // It is what finds the run again if we stop before its pods are gone.
+    run.cancel_pending = true;
+    tx.prepare_cached("UPDATE runs SET ended_reason = ?2, cancel_pending = 1 WHERE uid = ?1")?
+        .execute(params![run.uid, Word(reason)])?;
+    tx.audit(&about_run(&run, audit::Kind::RunEnded))?;
+    into.runs.push((run, reason));
     Ok(())
 }
 

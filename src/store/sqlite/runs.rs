@@ -22,6 +22,9 @@ const COLUMNS: &str =
     "uid, namespace, name, user_id, idp, user_name, policy, decision_id, event, redeemed_at, start_by,
      max_run_duration, started_at, ended_at, ended_reason, cancel_pending, subjects, subjects_generation";
 
+/// By `runs_ended_user`: a bot has 100,000 runs that ended long ago.
+pub const ENDED_LATELY: &str = "user_id = ?1 AND ended_at >= ?2";
+
 /// A run and what its entitlement rests on.
 pub struct Stored {
     pub run: RunRecord,
@@ -85,6 +88,12 @@ pub fn to_cancel(conn: &Connection) -> Result<Vec<RunRecord>, StoreError> {
 /// Live runs of a user.
 pub fn live_of_user(conn: &Connection, user: ResourceId) -> Result<Vec<Stored>, StoreError> {
     select(conn, "user_id = ?1 AND ended_at IS NULL", [Id::from(user)])
+}
+
+/// Runs of a user that ended at this moment or later.
+pub fn ended_lately(conn: &Connection, user: ResourceId, since: DateTime<Utc>) -> Result<Vec<RunRecord>, StoreError> {
+    let runs = select(conn, ENDED_LATELY, params![Id::from(user), Time(since)])?;
+    Ok(runs.into_iter().map(|stored| stored.run).collect())
 }
 
 /// Inserts a run that has just been redeemed.

@@ -28,6 +28,8 @@ const BATCH: usize = 256;
 /// Commands that may wait; beyond, callers wait to enqueue.
 const QUEUE: usize = 1024;
 
+const DIED: &str = "the store's writer thread has died, so nothing can be written until a restart";
+
 /// A queued command: runs in the transaction, is answered after the commit.
 trait Command: Send {
     /// Whether what it did shall stay.
@@ -81,7 +83,12 @@ impl Writer {
         let mut inner = Inner { conn, clock, on_commit, heads, commits: commits.clone() };
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || inner.serve(queue))
+            .spawn(move || {
+                // Dies all the same: a feed that broke off may have left the Directory behind the store.
+                if catch_unwind(AssertUnwindSafe(move || inner.serve(queue))).is_err() {
+                    tracing::error!("{DIED}");
+                }
+            })
             .map_err(|error| StoreError::Failed(format!("the writer thread did not start: {error}")))?;
         Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), commits })
     }
@@ -91,7 +98,10 @@ impl Writer {
         &self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let gone = || StoreError::Failed("the store is closed".into());
+        let gone = || {
+            let died = self.thread.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+            StoreError::Failed(if died { DIED } else { "the store is closed" }.into())
+        };
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(gone)?;
         let (reply, answer) = oneshot::channel();
         queue.send(Box::new(Task { work: Some(work), result: None, reply })).await.map_err(|_| gone())?;
@@ -108,6 +118,12 @@ impl Writer {
         {
             tracing::error!("the store's writer thread had panicked");
         }
+    }
+
+    /// Whether the thread takes commands: neither closed nor dead.
+    pub fn is_alive(&self) -> bool {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.as_ref().is_some_and(|queue| !queue.is_closed())
     }
 
     /// How many transactions were committed: fewer than commands, if group commit works.

@@ -4,7 +4,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::store::sqlite::{entitlement::Judge, runs};
+use crate::{
+    policy,
+    store::sqlite::{entitlement::Judge, runs},
+};
 
 /// Xorshift: the same histories on every machine.
 struct Random(u64);
@@ -114,8 +117,7 @@ impl History {
 
     fn entitled(&self, user: ResourceId, subjects: &[SubjectRef]) -> bool {
         let directory = self.world.directory.lock().unwrap();
-        directory.user(user).is_some_and(|user| user.active)
-            && subjects.iter().any(|subject| directory.is_subject(user, subject))
+        directory.user(user).is_some_and(|user| user.active) && !policy::matching(&directory, user, subjects).is_empty()
     }
 
     /// Exactly those runs ended whose user the Directory calls not entitled now.
@@ -126,7 +128,8 @@ impl History {
             .filter(|(_, (user, subjects))| !self.entitled(*user, subjects))
             .map(|(uid, _)| uid.clone())
             .collect();
-        let mut ended = ended.to_vec();
+        // A leaver's runs that ended lately for less are ended again; those we know to be over.
+        let mut ended: Vec<_> = ended.iter().filter(|uid| self.runs.contains_key(*uid)).cloned().collect();
         ended.sort();
         assert_eq!(ended, lost);
         self.runs.retain(|uid, _| !lost.contains(uid));

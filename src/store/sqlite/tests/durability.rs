@@ -84,6 +84,23 @@ async fn if_the_commit_fails_everyone_hears_of_it_and_nothing_is_published() {
 }
 
 #[tokio::test]
+async fn a_writer_that_died_is_seen_to_be_dead() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let broken = Box::new(|_: i64, _: &[Change]| panic!("the feed's own mistake"));
+    let store = SqliteStore::open(path, Arc::new(DateTime::default), broken).unwrap();
+    store.ping().await.unwrap();
+    assert!(store.is_alive());
+    store.create_token(&okta(), SecretHash::of("okta"), None).await.unwrap_err();
+    let dead = store.ping().await.unwrap_err();
+    assert!(dead.to_string().contains("died"), "{dead}");
+    assert!(!store.is_alive());
+    assert_eq!(store.tokens().await.unwrap().len(), 1, "what was committed is there, and is read");
+    store.close();
+    assert!(!store.is_alive());
+}
+
+#[tokio::test]
 async fn a_read_after_a_write_sees_it() {
     let world = World::new().await;
     for n in 0..50 {

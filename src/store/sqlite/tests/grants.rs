@@ -183,6 +183,30 @@ async fn a_revocation_is_asked_done_and_keeps_its_first_reason() {
 }
 
 #[tokio::test]
+async fn what_is_unproven_is_told_anew_by_each_report_and_nothing_is_once_all_is_done() {
+    let (world, ..) = with_run().await;
+    let one = world.grant("r", "one").await;
+    world.store.revoke_grant(one.id, Reason::Manual).await.unwrap();
+    let unproven = |what: &[&str]| Receipt {
+        unproven: what.iter().map(|what| ((*what).into(), "timed out".into())).collect(),
+        ..Receipt::default()
+    };
+    let record = async |receipt: Receipt, done: bool| {
+        world.store.record_receipt(one.id, &receipt, done).await.unwrap();
+        world.stored(one.id).await.receipt.unwrap()
+    };
+    record(unproven(&["roleBindings"]), false).await;
+    let read = record(unproven(&["secret", "10.0.0.1:6443"]), false).await;
+    assert_eq!(read, unproven(&["secret", "10.0.0.1:6443"]));
+    let appended = Receipt { run_cancelled: Some("t1".into()), ..read.clone() };
+    assert_eq!(record(appended.clone(), false).await, appended);
+    assert!(record(unproven(&[]), true).await.unproven.is_empty());
+    // Read before it was done, appended after.
+    let late = record(Receipt { pods_gone: Some("t2".into()), ..read }, false).await;
+    assert_eq!((late.unproven.len(), late.pods_gone.as_deref()), (0, Some("t2")));
+}
+
+#[tokio::test]
 async fn grants_are_selected_by_what_they_belong_to() {
     let (world, alice, _) = with_run().await;
     let [one, two] = [world.grant("r", "one").await, world.pending("r", "two").await];

@@ -4,8 +4,10 @@ mod audit_log;
 mod differential;
 mod durability;
 mod grants;
+mod leavers;
 mod lists;
 mod people;
+mod plans;
 mod runs;
 mod tickets;
 

@@ -1,0 +1,54 @@
+//! Queries that run every few seconds, or while an IdP waits, go by an index that holds little.
+
+use rusqlite::ToSql;
+
+use super::*;
+use crate::{
+    api::GrantPhase,
+    store::{
+        GrantSelect,
+        sqlite::{entitlement, grants, runs},
+    },
+};
+
+impl World {
+    async fn plan(&self, sql: String, values: impl FnOnce() -> Vec<Box<dyn ToSql>> + Send + 'static) -> String {
+        let steps = self.store.read(move |conn| {
+            let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+            let steps = explain.query_map(rusqlite::params_from_iter(values()), |row| row.get::<_, String>(3))?;
+            Ok(steps.collect::<Result<Vec<_>, _>>()?)
+        });
+        steps.await.unwrap().join("\n")
+    }
+
+    async fn plan_of(&self, select: GrantSelect) -> String {
+        let sql = grants::selection(&select).0;
+        self.plan(sql, move || grants::selection(&select).1).await
+    }
+}
+
+fn user_and_time() -> Vec<Box<dyn ToSql>> {
+    vec![Box::new([0_u8; 16]), Box::new(0)]
+}
+
+#[tokio::test]
+async fn what_is_asked_often_goes_by_an_index_that_holds_little() {
+    let world = World::new().await;
+    let due =
+        GrantSelect { phases: vec![GrantPhase::Active], expires_before: Some(world.now()), ..GrantSelect::default() };
+    let plan = world.plan_of(due).await;
+    assert!(plan.contains("g USING INDEX grants_phase (phase=? AND expires_at<?)"), "{plan}");
+    let phases = vec![GrantPhase::Revoking, GrantPhase::Failed];
+    let plan = world.plan_of(GrantSelect { phases, unfinished: true, ..GrantSelect::default() }).await;
+    assert!(plan.contains("g USING INDEX grants_unfinished (phase=?)"), "{plan}");
+    let outstanding = format!("{} {}", grants::SELECT, grants::OUTSTANDING);
+    let plan = world.plan(outstanding, || user_and_time().into_iter().take(1).collect()).await;
+    assert!(plan.contains("g USING INDEX grants_unfinished (phase=? AND user_id=?)"), "{plan}");
+    let plan = world.plan(format!("SELECT * FROM runs WHERE {}", runs::ENDED_LATELY), user_and_time).await;
+    assert!(plan.contains("runs USING INDEX runs_ended_user (user_id=? AND ended_at>?)"), "{plan}");
+    let plan = world.plan(entitlement::CONCERNED_BELOW.to_owned(), || vec![Box::new(1)]).await;
+    for index in ["runs_live_user", "grants_unfinished (phase=?)", "members_nested"] {
+        assert!(plan.contains(&format!("INDEX {index}")), "{index}: {plan}");
+    }
+    assert!(!plan.contains("SCAN runs\n") && !plan.contains("SCAN grants"), "{plan}");
+}
