@@ -108,7 +108,7 @@ impl Store for FakeStore {
         Ok(self.runs.lock().unwrap().clone())
     }
     async fn runs_to_cancel(&self) -> Result<Vec<RunRecord>, StoreError> {
-        not_here()
+        Ok(self.runs.lock().unwrap().iter().filter(|run| run.cancel_pending).cloned().collect())
     }
     async fn run_started(&self, _: &str, _: DateTime<Utc>) -> Result<(), StoreError> {
         not_here()

@@ -8,6 +8,7 @@
 mod audit;
 mod client;
 mod crds;
+mod doctor;
 mod explain;
 mod grants;
 mod groups;
@@ -58,6 +59,8 @@ enum Command {
     Grants(grants::Grants),
     /// Why an event was, or would be, allowed or denied: the whole trace
     Explain(explain::Explain),
+    /// Checks a deployment: what is wrong, and how to mend it
+    Doctor(doctor::Doctor),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -68,7 +71,7 @@ enum Command {
 impl Command {
     /// Whether the exit code is the answer.
     fn is_a_question(&self) -> bool {
-        matches!(self, Self::Explain(_))
+        matches!(self, Self::Explain(_) | Self::Doctor(_))
     }
 }
 
@@ -147,6 +150,7 @@ async fn ask(client: &Client, command: Command) -> Result<(), CliError> {
         Command::Groups(command) => command.run(client).await,
         Command::Grants(command) => command.run(client).await,
         Command::Explain(command) => command.run(client).await,
+        Command::Doctor(command) => command.run(client).await,
         Command::Audit(command) => command.run(client).await,
         Command::Serve(_) | Command::Crds => Ok(()),
     }
@@ -199,6 +203,7 @@ mod tests {
             "scim-tekton explain 0190",
             "scim-tekton explain --event request.json -o json",
             "scim-tekton explain --event - --policies policies --directory people.yaml",
+            "scim-tekton doctor -o json",
             "scim-tekton audit verify --file log.jsonl",
             "scim-tekton audit export",
             "scim-tekton audit tail -n 5 --follow",

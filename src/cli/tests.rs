@@ -22,7 +22,8 @@ use crate::{
     server::control::{
         ControlState, Effects, SocketError, bind_unix, router, serve_unix,
         wire::{
-            AuditPage, DecisionView, GroupWithUsers, Listed, NewToken, RevokeAnswer, RevokeRequest, TokenMade, UserView,
+            AuditPage, Checkup, DecisionView, GroupWithUsers, Listed, NewToken, RevokeAnswer, RevokeRequest, TokenMade,
+            UserView, Verdict,
         },
     },
     store::{Revocations, SqliteStore, Store},
@@ -93,6 +94,7 @@ fn start_with(store: Arc<dyn Store>, fake: Arc<FakeStore>) -> Server {
         directory: Arc::new(ArcSwap::from_pointee(directory)),
         catalog: Arc::default(),
         settings: Arc::default(),
+        cluster: None,
         clock: Arc::new(|| DateTime::UNIX_EPOCH),
         effects: seen.clone(),
     };
@@ -255,4 +257,24 @@ async fn a_recorded_event_is_decided_by_the_server_and_recorded_nowhere() {
     assert_eq!(checks, [("policy param", true), ("trigger", false)]);
     let error = server.client.post::<DecisionView>(&["explain"], &json!([1])).await.unwrap_err().to_string();
     assert!(error.contains("expected an InterceptorRequest"), "{error}");
+}
+
+#[tokio::test]
+async fn doctor_looks_at_everything_that_a_server_without_a_cluster_has() {
+    let server = start();
+    let checkup: Checkup = server.client.get(&["doctor"], &[]).await.unwrap();
+    let found: Vec<_> = checkup.findings.iter().map(|found| (found.check.as_str(), found.verdict)).collect();
+    let expected = [
+        ("store", Verdict::Ok),
+        ("audit log", Verdict::Ok),
+        ("directory", Verdict::Ok),
+        ("idp entra", Verdict::Warn),
+        ("idp okta", Verdict::Warn),
+        ("revocations", Verdict::Ok),
+        ("cluster", Verdict::Warn),
+        ("event sources", Verdict::Warn),
+        ("triggers", Verdict::Ok),
+    ];
+    assert_eq!(found, expected);
+    assert!(checkup.findings.iter().all(|found| found.mend.is_some() == (found.verdict != Verdict::Ok)));
 }

@@ -29,5 +29,5 @@ pub use notify::{Denied, NobodyToTell, Notify};
 pub use reason::Reason;
 pub use refusals::Refusals;
 pub use router::{LARGEST_REQUEST, explain, router};
-pub use trigger::{TriggerKind, TriggerObject};
+pub use trigger::{TriggerKind, TriggerObject, policies_of};
 pub use wire::{InterceptorRequest, InterceptorResponse, Status, TriggerContext};

@@ -86,7 +86,7 @@ pub(super) fn find(
     };
     // The request names no EventListener. Of several triggers of one name, all must say the same of us.
     for (other_kind, other_holder, other) in candidates {
-        if other_kind != kind || !policies(other, interceptor).eq(policies(spec, interceptor)) {
+        if other_kind != kind || !policies_of(other, interceptor).eq(policies_of(spec, interceptor)) {
             return refuse(
                 Reason::AmbiguousTrigger,
                 format!(
@@ -95,7 +95,7 @@ pub(super) fn find(
             );
         }
     }
-    let mut named = policies(spec, interceptor).peekable();
+    let mut named = policies_of(spec, interceptor).peekable();
     if named.peek().is_none() {
         return refuse(
             Reason::TriggerDoesNotNameUs,
@@ -115,7 +115,7 @@ pub(super) fn find(
 }
 
 /// The `policy` param of each use of our interceptor in a trigger.
-fn policies<'a>(trigger: &'a TriggerSpec, interceptor: &str) -> impl Iterator<Item = Option<&'a str>> {
+pub fn policies_of<'a>(trigger: &'a TriggerSpec, interceptor: &str) -> impl Iterator<Item = Option<&'a str>> {
     trigger
         .interceptors
         .iter()

@@ -107,6 +107,16 @@ impl Catalog {
         self.triggers.get(namespace, name)
     }
 
+    /// All Trigger objects.
+    pub fn triggers(&self) -> impl Iterator<Item = &Arc<Trigger>> {
+        self.triggers.iter()
+    }
+
+    /// All EventListeners.
+    pub fn listeners(&self) -> impl Iterator<Item = &Arc<EventListener>> {
+        self.listeners.iter()
+    }
+
     /// The EventListeners of a namespace.
     pub fn listeners_in(&self, namespace: &str) -> impl Iterator<Item = &Arc<EventListener>> {
         self.listeners.of(namespace)

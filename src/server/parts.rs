@@ -13,9 +13,11 @@ use super::{
     admin::AdminState,
     cluster::{self, Clustered, Shared},
     commanded::Commanded,
-    control::ControlState,
+    control::{ControlState, doctor::Inspect},
     denials::EventNotifier,
-    folder, install,
+    folder,
+    inspect::Inspector,
+    install,
 };
 use crate::{
     clock::{self, Clock},
@@ -154,6 +156,18 @@ impl Parts {
         AdminState { store: self.shared_store(), checks, metrics: Arc::new(move || metrics.render()) }
     }
 
+    /// For `doctor`.
+    fn inspector(&self, clustered: &Clustered) -> Arc<dyn Inspect> {
+        let config = &self.config;
+        Arc::new(Inspector {
+            client: clustered.context.cluster.direct.clone(),
+            interceptor: config.runs(Component::Interceptor).then(|| config.cluster_interceptor.name.clone()),
+            ca: self.ca.certificate_pem().to_owned(),
+            install_namespace: config.install_namespace.clone(),
+            grants_namespace: config.grants_namespace.clone(),
+        })
+    }
+
     /// For the command line.
     pub fn control_state(&self) -> ControlState {
         ControlState {
@@ -161,6 +175,7 @@ impl Parts {
             directory: Arc::clone(&self.directory),
             catalog: Arc::clone(&self.catalog),
             settings: Arc::new(interceptor::Settings::from(&self.config)),
+            cluster: self.clustered.as_ref().map(|clustered| self.inspector(clustered)),
             clock: Arc::clone(&self.clock),
             effects: Arc::new(Commanded {
                 revoker: self.clustered.as_ref().map(|clustered| Arc::clone(&clustered.context.revoker)),

@@ -50,7 +50,7 @@ pub(super) async fn name(control: &ControlState, id: ResourceId) -> Result<Optio
 
 /// Number of the newest row. The store answers "is there a row after N"; rows are numbered without gaps, so doubling
 /// and halving finds the last one in some forty short reads.
-async fn newest(store: &dyn Store) -> Result<i64, StoreError> {
+pub(super) async fn newest(store: &dyn Store) -> Result<i64, StoreError> {
     let (mut low, mut step) = (0_i64, 1_i64);
     while let Some(beyond) = low.checked_add(step) {
         if store.audit_rows(beyond - 1, 1).await?.is_empty() {

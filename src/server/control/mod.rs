@@ -5,6 +5,7 @@
 
 mod audit;
 mod decisions;
+pub mod doctor;
 mod explain;
 mod grants;
 mod people;
@@ -56,6 +57,8 @@ pub struct ControlState {
     pub catalog: CatalogCell,
     /// How the interceptor decides.
     pub settings: Arc<Settings>,
+    /// The cluster, where there is one.
+    pub cluster: Option<Arc<dyn doctor::Inspect>>,
     /// What time it is.
     pub clock: Clock,
     /// What follows from a command.
@@ -76,6 +79,7 @@ pub fn router(state: ControlState) -> Router {
         .route("/v1/grants/{id}", get(grants::show))
         .route("/v1/decisions/{id}", get(decisions::show))
         .route("/v1/explain", post(explain::recorded).layer(DefaultBodyLimit::max(LARGEST_REQUEST)))
+        .route("/v1/doctor", get(doctor::examine))
         .route("/v1/audit", get(audit::page))
         .with_state(state)
 }

@@ -184,6 +184,39 @@ pub struct AuditPage {
     pub people: BTreeMap<ResourceId, String>,
 }
 
+/// What `doctor` found, check by check.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Checkup {
+    /// In the order in which they are to be read.
+    pub findings: Vec<Finding>,
+}
+
+/// What one check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: String,
+    /// Whether it is as it should be.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// How to mend it, where it is to be mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mend: Option<String>,
+}
+
+/// Whether something is as it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It is.
+    Ok,
+    /// Somebody should look, and we go on.
+    Warn,
+    /// A promise of ours is not kept.
+    Fail,
+}
+
 /// Whether a token is good at this time; for tables.
 pub fn token_state(token: &TokenRecord, now: DateTime<Utc>) -> &'static str {
     if token.revoked_at.is_some() {

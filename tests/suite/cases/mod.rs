@@ -4,6 +4,7 @@ mod access;
 mod bad_input;
 mod closed;
 mod deprovision;
+mod doctor;
 mod enforce;
 mod held;
 mod issuer;
@@ -63,6 +64,7 @@ pub fn together() -> Vec<Case> {
 /// Tests that measure, stop or replace the installed instance.
 pub fn alone() -> Vec<Case> {
     cases![
+        doctor::doctor_says_ok_on_the_installed_instance,
         held::g2_no_request_sent_after_the_answer_succeeds_in_100_of_100,
         held::with_revocation_switched_off_the_same_test_fails,
         restart::g1_what_was_begun_is_finished_after_kill_9,
