@@ -13,9 +13,9 @@ use super::{
     plan::{Names, Turned},
 };
 use crate::{
-    api::{GroupRoleBinding, KubernetesCredential},
+    api::GroupRoleBinding,
     cluster::{Action, ApiServer, Verdict},
-    credential::kubernetes::plan,
+    credential::kubernetes::actions,
 };
 
 const PAUSE: Duration = Duration::from_millis(3);
@@ -63,10 +63,8 @@ impl RbacSync {
     }
 
     async fn seen_everywhere(&self, binding: &GroupRoleBinding, place: &Place, turned: &Turned) {
-        let credential =
-            KubernetesCredential { role_refs: vec![place.role.clone()], ..KubernetesCredential::default() };
-        let action = match plan(&self.cluster.direct, &credential, &place.namespace).await {
-            Ok(facts) => facts.roles.into_iter().find_map(|role| role.probe),
+        let action = match actions(&self.cluster.direct, &place.role, &place.namespace).await {
+            Ok(action) => action,
             Err(error) => {
                 warn!(binding = binding.name_any(), %error, "can't see whether the change has arrived");
                 return;
