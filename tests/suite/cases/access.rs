@@ -20,10 +20,6 @@ pub async fn can_i(server: &str, namespace: &str, person: &Person, expected: boo
     Ok(())
 }
 
-fn binding(shop: &Shop) -> String {
-    binding_in(shop, &shop.namespace)
-}
-
 /// The GroupRoleBinding of this team's group in these namespaces.
 fn binding_in(shop: &Shop, namespaces: &str) -> String {
     format!(
@@ -40,8 +36,9 @@ spec:
     )
 }
 
-async fn bind(shop: &Shop) -> Outcome {
-    apply(&binding(shop)).await?;
+/// Gives this team's group its role by a GroupRoleBinding, and waits until it is Ready.
+pub async fn bind(shop: &Shop) -> Outcome {
+    apply(&binding_in(shop, &shop.namespace)).await?;
     kubectl(&["wait", "grouprolebinding", &shop.namespace, "--for=condition=Ready", "--timeout=30s"]).await.map(drop)
 }
 

@@ -19,7 +19,7 @@ use crate::{
     world::{Outcome, World},
 };
 
-pub use access::can_i;
+pub use access::{bind, can_i};
 pub use deprovision::probers_of;
 pub use issuer::{introspect, verify_token};
 

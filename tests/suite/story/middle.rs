@@ -7,10 +7,10 @@ use kube::{Api, ResourceExt as _};
 use scim_tekton::api::GrantPhase;
 
 use crate::{
-    cases::{can_i, verify_token},
+    cases::{bind, can_i, verify_token},
     ensure,
     report::Report,
-    world::{Outcome, POD_TIME, Person, Shop, World, apply, eventually, kubectl, run},
+    world::{Outcome, POD_TIME, Person, Shop, World, eventually, kubectl, run},
 };
 
 /// The cluster and our instance in it.
@@ -63,21 +63,7 @@ pub async fn three(shop: &Arc<Shop>, report: &Report, bob: &Person) -> Outcome<S
 /// Bob joins the group: kubectl at once, the same push at once.
 pub async fn four(shop: &Arc<Shop>, report: &Report, listener: &str, bob: &Person) -> Outcome<String> {
     report.step(4, "Okta adds Bob to the group: kubectl follows before the answer, and the push starts a run");
-    apply(&format!(
-        "apiVersion: scim-tekton.dev/v1alpha1
-kind: GroupRoleBinding
-metadata: {{name: {ns}}}
-spec:
-  group: {{idp: okta, displayName: {group}}}
-  roleRefs: [{{kind: Role, name: deployer}}]
-  namespaces: {{names: [{ns}]}}
-",
-        ns = shop.namespace,
-        group = shop.group,
-    ))
-    .await?;
-    let ready = ["wait", "grouprolebinding", &shop.namespace, "--for=condition=Ready", "--timeout=30s"];
-    report.check("the GroupRoleBinding is Ready", kubectl(&ready).await.map(drop));
+    report.check("a GroupRoleBinding gives the group's people the role, and is Ready", bind(shop).await);
     for server in shop.world.api_servers() {
         let no = can_i(&server, &shop.namespace, bob, false).await;
         report.check(&format!("`kubectl auth can-i` as Bob says no at {server}"), no);
