@@ -136,7 +136,7 @@ pub const CONCERNED_BELOW: &str = "WITH RECURSIVE below (id) AS (
      )
      SELECT DISTINCT concerned.user_id
      FROM (
-         SELECT user_id FROM runs WHERE ended_at IS NULL
+         SELECT user_id FROM runs INDEXED BY runs_live_user WHERE ended_at IS NULL
          UNION
          SELECT user_id FROM grants WHERE phase IN ('Revoking', 'Failed') AND revoked_at IS NULL
      ) concerned
