@@ -1,7 +1,7 @@
 //! Kubernetes' timestamps (jiff, since kube 3) as ours (chrono): the one place that converts.
 
 use chrono::{DateTime, Utc};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 /// From Kubernetes.
@@ -12,11 +12,6 @@ pub fn from_kubernetes(time: &Time) -> DateTime<Utc> {
 /// To Kubernetes.
 pub fn to_kubernetes(at: DateTime<Utc>) -> Time {
     Time(timestamp(at))
-}
-
-/// To Kubernetes, with microseconds.
-pub fn to_micro(at: DateTime<Utc>) -> MicroTime {
-    MicroTime(timestamp(at))
 }
 
 /// RFC 3339 text, as Tekton's statuses carry it.

@@ -62,7 +62,8 @@ impl Revoker {
         fail::fail_point!("revocation::off", |_| ());
         let Revocations { grants, runs } = revocations;
         let cancelled = join_all(runs.iter().map(|(run, reason)| self.cancel_run(run, *reason)));
-        let revoked = join_all(grants.iter().map(|grant| self.revoke_in_its_lane(grant)));
+        let gone = runs.iter().any(|(_, reason)| reason.person_is_gone());
+        let revoked = join_all(grants.iter().map(|grant| self.revoke_in_its_lane(grant, gone)));
         let (cancelled, _) = tokio::join!(cancelled, revoked);
         for ((run, reason), cancelled) in runs.into_iter().zip(cancelled) {
             // What could not be told is tried again by the sweep.
@@ -72,9 +73,13 @@ impl Revoker {
         }
     }
 
-    async fn revoke_in_its_lane(&self, grant: &GrantRecord) {
-        let _lane =
-            if grant.reason == Some(RevocationReason::GroupLost) { self.group_lane.acquire().await.ok() } else { None };
+    /// A person who is gone never waits behind a group, though a Grant of theirs may have lost its group before.
+    async fn revoke_in_its_lane(&self, grant: &GrantRecord, gone: bool) {
+        let _lane = if grant.reason == Some(RevocationReason::GroupLost) && !gone {
+            self.group_lane.acquire().await.ok()
+        } else {
+            None
+        };
         self.revoke_grant(grant.id).await;
     }
 

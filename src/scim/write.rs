@@ -24,7 +24,8 @@ where
             let start = Instant::now();
             let provisioned = write.await?;
             let stored = start.elapsed();
-            if provisioned.changed {
+            // An IdP that asks again waits for what its first request has not finished.
+            if provisioned.changed || !provisioned.revocations.is_empty() {
                 enforce.enforce(&provisioned).await;
             }
             tracing::info!(
