@@ -86,6 +86,8 @@ metrics_table! {
         describe_counter!("Renewals that failed and are tried again");
     REVOCATIONS_PENDING = "scim_tekton_revocations_pending",
         describe_gauge!("Grants to be taken back whose credential may still live");
+    ROLE_BINDINGS_BEHIND = "scim_tekton_rolebindings_behind",
+        describe_gauge!("GroupRoleBindings whose RoleBindings do not follow their group yet");
     REVOCATION_SECONDS = "scim_tekton_revocation_seconds",
         describe_histogram!(Unit::Seconds, "From the request to revoke a Grant to the refusal at every API server");
     REVOCATION_WAIT_EXCEEDED = "scim_tekton_revocation_wait_exceeded_total",

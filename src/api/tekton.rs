@@ -117,6 +117,14 @@ pub struct TaskRef {
     pub name: Option<String>,
 }
 
+impl TaskRef {
+    /// Whether it names a CredentialTemplate of ours, in any version.
+    pub fn is_credential_template(&self) -> bool {
+        let group = self.api_version.as_deref().and_then(|version| version.split_once('/')).map(|(group, _)| group);
+        group == Some(super::GROUP) && self.kind.as_deref() == Some("CredentialTemplate")
+    }
+}
+
 /// Knative's condition: no observedGeneration, and a lastTransitionTime that may be absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

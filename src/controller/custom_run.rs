@@ -12,26 +12,17 @@ use tracing::{debug, info, warn};
 
 use super::{Context, ControllerError, issue};
 use crate::{
-    api::{
-        GROUP,
-        tekton::{CustomRun, TaskRef},
-    },
+    api::tekton::{CustomRun, TaskRef},
     clock::rfc3339,
     cluster::{is_conflict, is_not_found, time},
     credential::{IssueError, delivery},
     store::GrantRecord,
 };
 
-/// Whether a custom task is one of ours.
-pub fn is_ours(reference: &TaskRef) -> bool {
-    let group = reference.api_version.as_deref().and_then(|version| version.split_once('/')).map(|(group, _)| group);
-    group == Some(GROUP) && reference.kind.as_deref() == Some("CredentialTemplate")
-}
-
 /// Looks at one CustomRun.
 pub async fn reconcile(custom: Arc<CustomRun>, context: Arc<Context>) -> Result<Action, ControllerError> {
     // A CustomRun whose customRef is not ours is never touched.
-    if !custom.spec.custom_ref.as_ref().is_some_and(is_ours) || is_done(&custom) {
+    if !custom.spec.custom_ref.as_ref().is_some_and(TaskRef::is_credential_template) || is_done(&custom) {
         return Ok(Action::await_change());
     }
     let namespace = custom.namespace().unwrap_or_default();

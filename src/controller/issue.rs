@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 use uuid::Uuid;
 
-use super::{Context, custom_run::is_ours};
+use super::Context;
 use crate::{
     api::{
         CredentialTemplate, GrantPhase, ObjectRef,
@@ -201,7 +201,8 @@ fn pipeline_task(custom: &CustomRun, run: &PipelineRun, template: &str) -> Resul
     if task.matrix.is_some() {
         return Err(IssueError::Refused("a CredentialTemplate under a matrix is not supported yet".into()));
     }
-    let asks = task.task_ref.as_ref().is_some_and(|r| is_ours(r) && r.name.as_deref() == Some(template));
+    let asks =
+        task.task_ref.as_ref().is_some_and(|r| r.is_credential_template() && r.name.as_deref() == Some(template));
     if !asks {
         return Err(IssueError::Refused(format!(
             "task {label:?} of the run's pipeline does not name CredentialTemplate {template:?}"

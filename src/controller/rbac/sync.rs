@@ -140,7 +140,7 @@ impl RbacSync {
         let Ok(mut behind) = self.behind.lock() else { return };
         behind.retain(|name| known.contains(name));
         #[expect(clippy::cast_precision_loss, reason = "there are not 2^52 of them")]
-        metrics::gauge!("scim_tekton_rolebindings_behind").set(behind.len() as f64);
+        metrics::gauge!(crate::telemetry::metric::ROLE_BINDINGS_BEHIND).set(behind.len() as f64);
     }
 }
 
