@@ -97,6 +97,7 @@ pub async fn g8_what_is_refused_after_it_says_why_once_each(world: Arc<World>) -
             ("a foreign repository", foreign),
             ("not in the group", shop.push(&outsider)),
         ];
+        let count = cases.len();
         for (what, webhook) in cases {
             let answer = shop.decide(&webhook, "deploy").await?;
             ensure!(answer["continue"] == false, "{what}: {answer}");
@@ -106,6 +107,9 @@ pub async fn g8_what_is_refused_after_it_says_why_once_each(world: Arc<World>) -
             ensure!(sentence.len() > 20, "{what}: no sentence: {answer}");
             println!("{what}: {sentence}");
         }
+        let rows = audit_rows(&shop.world, "DecisionDenied").await?;
+        let ours: Vec<_> = rows.iter().filter(|row| row["detail"]["namespace"] == shop.namespace.as_str()).collect();
+        ensure!(ours.len() == count, "{count} denials made {} audit rows: {ours:?}", ours.len());
         Ok(())
     })
     .await
