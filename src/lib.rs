@@ -23,6 +23,7 @@ pub mod api;
 pub mod clock;
 pub mod ticket;
 pub mod escape;
+pub mod failpoint;
 
 #[cfg(test)]
 mod fake;

@@ -1,6 +1,13 @@
 //! Where the API servers are, and a client for each.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use futures::{StreamExt as _, pin_mut};
@@ -44,6 +51,7 @@ pub struct Cluster {
     pub rbac: Client,
     rbac_account: Arc<str>,
     servers: Arc<ArcSwap<Vec<Arc<ApiServer>>>>,
+    down: Arc<AtomicBool>,
 }
 
 impl Cluster {
@@ -55,6 +63,7 @@ impl Cluster {
             rbac: Client::try_from(impersonating(hurried(config.clone()), rbac_account))?,
             rbac_account: rbac_account.into(),
             servers: Arc::default(),
+            down: Arc::default(),
             config,
         };
         cluster.refresh().await?;
@@ -64,6 +73,22 @@ impl Cluster {
     /// Every API server that can be addressed, as of now.
     pub fn servers(&self) -> Arc<Vec<Arc<ApiServer>>> {
         self.servers.load_full()
+    }
+
+    /// Whether no API server answered when one was last asked by everybody that can be asked: then nobody waits for what
+    /// can't be done now.
+    pub fn is_down(&self) -> bool {
+        self.down.load(Ordering::Relaxed)
+    }
+
+    /// Some API server has answered, or all have failed to.
+    pub fn note_answer(&self, answered: bool) {
+        let changed = self.down.swap(!answered, Ordering::Relaxed) == answered;
+        match (changed, answered) {
+            (true, true) => info!("an API server answers again"),
+            (true, false) => warn!("no API server answers; whoever takes rights away is not held up by that"),
+            (false, _) => {}
+        }
     }
 
     /// The certificate authority of the API servers, PEM.

@@ -39,6 +39,7 @@ pub async fn reconcile(custom: Arc<CustomRun>, context: Arc<Context>) -> Result<
             metrics::counter!(crate::telemetry::metric::GRANTS_ISSUED, "provider" => grant.provider.clone())
                 .increment(1);
             info!(grant = %grant.id, run = grant.run_name, task = grant.task, user = %grant.user, "issued");
+            fail::fail_point!("issue::before_result");
             let sentence = format!("{} holds this credential until the run ends", grant.user_name);
             write(&context, &custom, "True", "CredentialIssued", &sentence, Some(&grant)).await
         }

@@ -135,6 +135,7 @@ async fn hand_out(context: &Arc<Context>, grant: GrantRecord, material: &Materia
         warn!(grant = %grant.id, %error, "can't make the Grant object");
     }
     context.revoker.projector.show(grant.id);
+    fail::fail_point!("issue::after_delivery");
     Ok(grant)
 }
 

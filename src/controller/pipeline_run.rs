@@ -83,7 +83,9 @@ async fn redeem(
         policies,
     };
     fail::fail_point!("redeem::before_store", |_| Err(ControllerError::Later("failpoint".into())));
-    match context.store.redeem(request).await? {
+    let redemption = context.store.redeem(request).await?;
+    fail::fail_point!("redeem::after_store");
+    match redemption {
         Redemption::Redeemed(record) => start(context, run, &record).await,
         Redemption::Refused(sentence) => refuse(context, run, &sentence).await,
     }
@@ -117,6 +119,7 @@ async fn start(context: &Arc<Context>, run: &PipelineRun, record: &RunRecord) ->
         }
         Err(error) => return Err(ControllerError::kubernetes("starting the run")(error)),
     }
+    fail::fail_point!("redeem::after_start");
     info!(run = record.path(), user = %record.user, decision = record.decision_id, "ticket redeemed, run started");
     let note = format!(
         "{} may start this run under AccessPolicy {} (decision {})",

@@ -61,6 +61,7 @@ async fn renew(context: Arc<Context>, grant: GrantRecord) {
         Ok(None) => return,
         Err(error) => return warn!(grant = %grant.id, %error, "can't renew yet"),
     };
+    fail::fail_point!("renew::before_token");
     let material = match grant.provider.as_str() {
         "kubernetes" => context.kubernetes.renew(&grant, ttl(&grant)).await,
         _ => oidc_material(&context, &grant, &run, ttl(&grant)),
@@ -82,10 +83,13 @@ async fn renew(context: Arc<Context>, grant: GrantRecord) {
             return;
         }
     };
+    fail::fail_point!("renew::before_store");
     // The entitlement is judged anew, and the audit row is durable, before anything is handed out.
     match context.store.renew_grant(grant.id, material.expires_at).await {
         Ok(Activated::Active(renewed)) => {
+            fail::fail_point!("renew::before_delivery");
             hand_out(&context, &renewed, &material).await;
+            fail::fail_point!("renew::after_delivery");
             drop(working);
             context.revoker.projector.show(renewed.id);
         }

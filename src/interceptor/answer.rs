@@ -110,7 +110,9 @@ impl InterceptorState {
             expires_at: judgement.at + self.settings.ticket_ttl,
             spend_key: spend_key(judgement, digest),
         };
+        fail::fail_point!("decide::before_store");
         let outcome = self.store.record_decision(record(id, judgement, Some(new_ticket))).await?;
+        fail::fail_point!("decide::after_store");
         let name = judgement.user.as_ref().map(|user| shown(&user.user_name)).unwrap_or_default();
         Ok(match outcome {
             DecisionOutcome::Recorded => {

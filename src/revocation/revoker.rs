@@ -56,6 +56,11 @@ impl Revoker {
         }
     }
 
+    /// Whether no API server answers, as far as is known.
+    pub fn cluster_is_down(&self) -> bool {
+        self.cluster.is_down()
+    }
+
     /// Ends these Grants and runs. Returns when each Grant's credential is dead and proven so, or one attempt has
     /// failed (then it is tried again later). The runs' pods may end after that.
     pub async fn revoke(self: &Arc<Self>, revocations: Revocations) {
@@ -127,7 +132,9 @@ impl Revoker {
             _ => self.kubernetes.revoke(&grant, &mut receipt).await,
         };
         let done = done && last;
+        fail::fail_point!("revoke::before_receipt");
         self.store.record_receipt(id, &receipt, done).await?;
+        fail::fail_point!("revoke::after_receipt");
         let took = (self.clock)() - asked;
         if done {
             metrics::histogram!(crate::telemetry::metric::REVOCATION_SECONDS).record(took.as_seconds_f64());

@@ -27,6 +27,7 @@ const PODS_PAUSE: Duration = Duration::from_millis(250);
 impl Revoker {
     /// Asks Tekton to cancel a run. Returns when Tekton was told, or that it could not be told (tried again later).
     pub(super) async fn cancel_run(&self, run: &RunRecord, reason: RevocationReason) -> Option<DateTime<Utc>> {
+        fail::fail_point!("revoke::before_cancel");
         let runs: Api<PipelineRun> = Api::namespaced(self.cluster.direct.clone(), &run.namespace);
         // The uid makes sure that a new run of the same name is left alone: a changed uid is a conflict.
         let patch = json!({"metadata": {"uid": run.uid}, "spec": {"status": "Cancelled"}});

@@ -1,7 +1,7 @@
 //! The suite: everything that is true of scim-tekton on real parts.
 //!
 //! `suite step0` plays the story's step 0 (needs only the binary), `suite demo` its steps 1–8 (needs the cluster),
-//! `suite` runs every test. Each ends in `N passed, N failed`.
+//! `suite check` looks whether the invariants hold of the installed instance, `suite` runs every test. Each ends in `N passed, N failed`.
 
 #![allow(
     clippy::expect_used,
@@ -13,7 +13,9 @@
 #![allow(missing_docs, reason = "test functions are named by the sentence that holds")]
 
 mod cases;
+mod chaos;
 mod house;
+mod invariants;
 mod report;
 mod story;
 mod world;
@@ -33,6 +35,12 @@ fn main() -> ExitCode {
         Some("demo") => exit(&runtime.block_on(async {
             match World::connect().await {
                 Ok(world) => story::demo(&world).await,
+                Err(error) => report::Report::failed_at_once(&error),
+            }
+        })),
+        Some("check") => exit(&runtime.block_on(async {
+            match World::connect().await {
+                Ok(world) => report::Report::of("the invariants", invariants::hold(&world).await),
                 Err(error) => report::Report::failed_at_once(&error),
             }
         })),
@@ -72,7 +80,7 @@ fn test(runtime: &Arc<Runtime>) -> ExitCode {
     let first = libtest_mimic::run(&arguments, together);
     // These stop or replace the installed instance, or measure it: one at a time.
     arguments.test_threads = Some(1);
-    let second = libtest_mimic::run(&arguments, trials(cases::alone()));
+    let second = libtest_mimic::run(&arguments, trials(cases::alone().into_iter().chain(chaos::cases()).collect()));
     let sum = |count: fn(&Conclusion) -> u64| count(&first) + count(&second);
     println!("{} passed, {} failed", sum(|c| c.num_passed), sum(|c| c.num_failed));
     if sum(|c| c.num_failed) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

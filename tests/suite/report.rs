@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use crate::world::Failure;
+use crate::world::{Failure, Outcome};
 
 /// Counts and prints.
 pub struct Report {
@@ -25,6 +25,13 @@ impl Report {
     pub fn failed_at_once(error: &Failure) -> Self {
         let report = Self::default();
         report.check::<()>("the world is there", Err(error.to_string().into()));
+        report
+    }
+
+    /// One check, and no story.
+    pub fn of(what: &str, outcome: Outcome) -> Self {
+        let report = Self::default();
+        report.check(what, outcome);
         report
     }
 

@@ -55,6 +55,7 @@ impl RbacSync {
             self.unproven.note(place, Turned::default(), &before);
             let seq = live.as_ref().map_or(0, |live| live.seq).max(directory.seq());
             let instance = &self.settings.instance;
+            fail::fail_point!("repair::before_apply");
             let (after, written) = match (plan(live.as_ref(), &wish), &object) {
                 (Step::Nothing, _) => {
                     let again = refused.is_some_and(|refused| refused.again);
@@ -74,6 +75,7 @@ impl RbacSync {
                 (Step::Delete, Some(object)) => (Names::new(), self.delete(place, object).await),
                 (Step::Replace(_) | Step::Delete, None) => continue,
             };
+            fail::fail_point!("repair::after_apply");
             let turned = Turned::between(&before, &after);
             let Err(error) = written else {
                 info!(namespace = place.namespace, name = place.name, subjects = after.len(), "a RoleBinding follows");

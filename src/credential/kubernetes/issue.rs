@@ -34,6 +34,7 @@ impl KubernetesProvider {
         fail::fail_point!("issue::account_made");
         let (token, material_expiry) = self.request_token(grant, &secret_uid, ttl).await?;
         self.remember(grant.id, token.clone());
+        fail::fail_point!("issue::token_made");
         self.make_bindings(grant, &facts).await?;
         fail::fail_point!("issue::bindings_made");
         Ok(self.material(grant, &token, material_expiry, &facts))

@@ -41,6 +41,7 @@ impl KubernetesProvider {
         receipt.residue.clone_from(&facts.residue);
         receipt.residue.push("open watches and execs, and what the credential made, are not recalled".to_owned());
         receipt.unproven.clear();
+        fail::fail_point!("revoke::before_unbind");
         let unbound =
             join_all((0..facts.roles.len()).map(|index| {
                 self.delete_anywhere::<RoleBinding>(&grant.namespace, Self::binding_name(grant.id, index))
@@ -52,6 +53,7 @@ impl KubernetesProvider {
         if unbound.iter().any(Result::is_err) {
             return false;
         }
+        fail::fail_point!("revoke::after_unbind");
         receipt.rbac_gone.get_or_insert_with(|| rfc3339((self.clock)()));
         let name = Self::account_name(grant.id);
         let (proofs, secret, account, copy) = tokio::join!(
@@ -93,15 +95,15 @@ impl KubernetesProvider {
             let name = name.clone();
             Box::pin(async move {
                 match api.delete(&name, &DeleteParams::default()).await {
-                    Err(error) if !is_not_found(&error) => Err(error.to_string()),
+                    Err(error) if !is_not_found(&error) => Err(error),
                     _ => Ok(()),
                 }
             })
         });
-        match select_ok(attempts).await {
-            Ok(((), _)) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let done = select_ok(attempts).await;
+        // A `no` is an answer.
+        self.cluster.note_answer(matches!(done, Ok(_) | Err(kube::Error::Api(_))));
+        done.map(drop).map_err(|error| error.to_string())
     }
 
     /// Asks every API server until it refuses.

@@ -7,6 +7,8 @@ mod audit;
 mod decisions;
 pub mod doctor;
 mod explain;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod grants;
 mod people;
 mod socket;
@@ -67,7 +69,7 @@ pub struct ControlState {
 
 /// All routes.
 pub fn router(state: ControlState) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}/revoke", post(tokens::revoke))
         .route("/v1/users", get(people::users))
@@ -80,8 +82,10 @@ pub fn router(state: ControlState) -> Router {
         .route("/v1/decisions/{id}", get(decisions::show))
         .route("/v1/explain", post(explain::recorded).layer(DefaultBodyLimit::max(LARGEST_REQUEST)))
         .route("/v1/doctor", get(doctor::examine))
-        .route("/v1/audit", get(audit::page))
-        .with_state(state)
+        .route("/v1/audit", get(audit::page));
+    #[cfg(feature = "failpoints")]
+    let routes = routes.merge(failpoints::router());
+    routes.with_state(state)
 }
 
 /// An answer that is none: a status and a sentence for the person at the terminal.

@@ -35,9 +35,10 @@ pub struct Case {
 
 macro_rules! cases {
     ($($path:path),* $(,)?) => {
-        vec![$(Case { name: stringify!($path), run: |world| Box::pin($path(world)) }),*]
+        vec![$($crate::cases::Case { name: stringify!($path), run: |world| Box::pin($path(world)) }),*]
     };
 }
+pub(crate) use cases;
 
 /// Tests that don't mind each other.
 pub fn together() -> Vec<Case> {

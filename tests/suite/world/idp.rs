@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Instance, Outcome};
+use super::{Instance, Ledger, Outcome};
 use crate::ensure;
 
 /// An identity provider with a token of ours.
@@ -12,6 +12,8 @@ pub struct Idp {
     url: String,
     token: String,
     client: reqwest::Client,
+    /// What was acknowledged to it.
+    pub ledger: Ledger,
 }
 
 /// A person, as the IdP knows them.
@@ -41,7 +43,7 @@ impl Idp {
 
     /// With a token that is known already.
     pub fn with_token(url: &str, token: String, client: reqwest::Client) -> Self {
-        Self { url: format!("{url}/scim/v2"), token, client }
+        Self { url: format!("{url}/scim/v2"), token, client, ledger: Ledger::default() }
     }
 
     /// The bearer token, to look for where it must not be.
@@ -98,6 +100,7 @@ impl Idp {
             )
             .await?;
         let id = created["id"].as_str().ok_or("the created user has no id")?.to_owned();
+        self.ledger.active(&id, true);
         Ok(Person { id, user_name: user_name.into(), github })
     }
 
@@ -116,23 +119,36 @@ impl Idp {
     /// Adds a person to a group.
     pub async fn add_member(&self, group: &str, person: &Person) -> Outcome {
         let value = json!([{"value": person.id, "display": person.user_name}]);
-        self.patch(&format!("/Groups/{group}"), json!([{"op": "add", "path": "members", "value": value}])).await
+        self.ledger.doubt_member(group, &person.id);
+        self.patch(&format!("/Groups/{group}"), json!([{"op": "add", "path": "members", "value": value}])).await?;
+        self.ledger.member(group, &person.id, true);
+        Ok(())
     }
 
     /// Removes a person from a group.
     pub async fn remove_member(&self, group: &str, person: &Person) -> Outcome {
         let path = format!("members[value eq \"{}\"]", person.id);
-        self.patch(&format!("/Groups/{group}"), json!([{"op": "remove", "path": path}])).await
+        self.ledger.doubt_member(group, &person.id);
+        self.patch(&format!("/Groups/{group}"), json!([{"op": "remove", "path": path}])).await?;
+        self.ledger.member(group, &person.id, false);
+        Ok(())
     }
 
     /// Deactivates a person: path-less, as Okta does it.
     pub async fn deactivate(&self, person: &Person) -> Outcome {
-        self.patch(&format!("/Users/{}", person.id), json!([{"op": "replace", "value": {"active": false}}])).await
+        self.set_active(person, false).await
     }
 
     /// Activates a person again.
     pub async fn activate(&self, person: &Person) -> Outcome {
-        self.patch(&format!("/Users/{}", person.id), json!([{"op": "replace", "value": {"active": true}}])).await
+        self.set_active(person, true).await
+    }
+
+    async fn set_active(&self, person: &Person, active: bool) -> Outcome {
+        self.ledger.doubt(&person.id);
+        self.patch(&format!("/Users/{}", person.id), json!([{"op": "replace", "value": {"active": active}}])).await?;
+        self.ledger.active(&person.id, active);
+        Ok(())
     }
 
     async fn patch(&self, path: &str, operations: Value) -> Outcome {

@@ -1,34 +1,48 @@
-//! Our instance, as it is installed from `config/`.
+//! Our instance: as it is installed from `config/`, or a process of the suite's own beside it.
+
+use std::sync::Arc;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use kube::{Api, Client};
 use scim_tekton::api::tekton::ClusterInterceptor;
 use serde_json::Value;
 
-use super::{Outcome, run};
+use super::{CHAOS, Outcome, Process, run};
 
-/// The installed instance.
+/// An instance.
 pub struct Instance {
+    /// Name of its ClusterInterceptor.
+    pub name: &'static str,
     /// Where SCIM and the issuer are.
     pub url: String,
     /// Where the interceptor is.
     pub interceptor: String,
     /// Our CA, PEM.
     pub ca: String,
+    /// Where it is a process of the suite's own.
+    pub process: Option<Arc<Process>>,
 }
 
 impl Instance {
-    /// From what stands in the cluster: the CA is the ClusterInterceptor's bundle, as the EventListeners see it.
+    /// The installed one.
     pub async fn installed(kube: &Client) -> Outcome<Self> {
-        let interceptor = Api::<ClusterInterceptor>::all(kube.clone())
-            .get("scim")
-            .await
-            .map_err(|error| format!("ClusterInterceptor scim: {error}: `make install` installs ours"))?;
-        let bundle = interceptor.spec.client_config.ca_bundle.ok_or("the ClusterInterceptor has no caBundle")?;
         Ok(Self {
+            name: "scim",
             url: "https://scim-tekton.scim-tekton.svc".into(),
             interceptor: "https://scim-tekton-interceptor.scim-tekton.svc:8443".into(),
-            ca: String::from_utf8(BASE64_STANDARD.decode(bundle)?)?,
+            ca: ca(kube, "scim").await.map_err(|error| format!("{error}: `make install` installs ours"))?,
+            process: None,
+        })
+    }
+
+    /// The suite's own, which has started.
+    pub async fn own(kube: &Client, process: &Arc<Process>) -> Outcome<Self> {
+        Ok(Self {
+            name: CHAOS,
+            url: Process::url(),
+            interceptor: Process::interceptor(),
+            ca: ca(kube, CHAOS).await?,
+            process: Some(Arc::clone(process)),
         })
     }
 
@@ -40,9 +54,13 @@ impl Instance {
             .build()?)
     }
 
-    /// Our own command line, inside the installed pod.
+    /// Our own command line: inside the installed pod, or beside the process.
     pub async fn cli(&self, args: &[&str]) -> Outcome<String> {
-        run("kubectl", &Self::exec(args), None).await
+        if let Some(process) = &self.process {
+            return process.cli(args).await;
+        }
+        let pod = ["exec", "-n", "scim-tekton", "deploy/scim-tekton", "--", "scim-tekton"];
+        run("kubectl", &[&pod, args].concat(), None).await
     }
 
     /// The same, its output as JSON.
@@ -52,16 +70,13 @@ impl Instance {
         Ok(serde_json::from_str(&self.cli(&all).await?)?)
     }
 
-    fn exec<'a>(args: &[&'a str]) -> Vec<&'a str> {
-        let mut all = vec!["exec", "-n", "scim-tekton", "deploy/scim-tekton", "--", "scim-tekton"];
-        all.extend(args);
-        all
-    }
-
     /// The metric of this name and labels, summed; 0 if there is none.
     pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Outcome<f64> {
         let path = "/api/v1/namespaces/scim-tekton/services/scim-tekton:admin/proxy/metrics";
-        let text = run("kubectl", &["get", "--raw", path], None).await?;
+        let text = match &self.process {
+            Some(process) => process.metrics().await?,
+            None => run("kubectl", &["get", "--raw", path], None).await?,
+        };
         Ok(text
             .lines()
             .filter(|line| line.split(['{', ' ']).next() == Some(name))
@@ -69,4 +84,12 @@ impl Instance {
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum())
     }
+}
+
+/// The CA is the ClusterInterceptor's bundle, as the EventListeners see it.
+async fn ca(kube: &Client, name: &str) -> Outcome<String> {
+    let found = Api::<ClusterInterceptor>::all(kube.clone()).get(name).await;
+    let interceptor = found.map_err(|error| format!("ClusterInterceptor {name}: {error}"))?;
+    let bundle = interceptor.spec.client_config.ca_bundle.ok_or("the ClusterInterceptor has no caBundle")?;
+    Ok(String::from_utf8(BASE64_STANDARD.decode(bundle)?)?)
 }

@@ -5,9 +5,12 @@ mod command;
 mod github;
 mod idp;
 mod instance;
+mod ledger;
 mod prober;
+mod process;
 mod shop;
 mod wait;
+mod witness;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -17,9 +20,12 @@ pub use command::*;
 pub use github::*;
 pub use idp::*;
 pub use instance::*;
+pub use ledger::*;
 pub use prober::*;
+pub use process::*;
 pub use shop::*;
 pub use wait::*;
+pub use witness::*;
 
 /// Any failure of a test, as a sentence.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -30,6 +36,7 @@ pub type Outcome<T = ()> = Result<T, Failure>;
 pub struct World {
     /// `target/cluster/env`.
     pub env: BTreeMap<String, String>,
+    admin: Config,
     /// The cluster's admin.
     pub kube: Client,
     /// Our installed instance.
@@ -51,11 +58,33 @@ impl World {
             .collect();
         let kubeconfig = env.get("KUBECONFIG").ok_or("target/cluster/env names no KUBECONFIG")?;
         let kubeconfig = kube::config::Kubeconfig::read_from(PathBuf::from(kubeconfig))?;
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-        let kube = Client::try_from(config)?;
+        let admin = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        let kube = Client::try_from(admin.clone())?;
         let instance = Instance::installed(&kube).await?;
         let okta = Idp::connect(&instance, "okta").await?;
-        Ok(Arc::new(Self { env, kube, instance, okta }))
+        Ok(Arc::new(Self { env, admin, kube, instance, okta }))
+    }
+
+    /// The same cluster with an instance of the suite's own, which is started.
+    pub async fn of_its_own(&self) -> Outcome<Arc<Self>> {
+        let process = Arc::new(Process::prepare(self.env("KUBECONFIG")).await?);
+        process.start().await?;
+        let instance = Instance::own(&self.kube, &process).await?;
+        let okta = Idp::connect(&instance, "okta").await?;
+        let (env, admin, kube) = (self.env.clone(), self.admin.clone(), self.kube.clone());
+        Ok(Arc::new(Self { env, admin, kube, instance, okta }))
+    }
+
+    /// The process of an instance of the suite's own.
+    pub fn process(&self) -> Outcome<&Arc<Process>> {
+        Ok(self.instance.process.as_ref().ok_or("this instance is no process of ours")?)
+    }
+
+    /// The cluster's admin, at one API server by its own address.
+    pub fn kube_at(&self, server: &str) -> Outcome<Client> {
+        let mut config = self.admin.clone();
+        config.cluster_url = server.parse()?;
+        Ok(Client::try_from(config)?)
     }
 
     /// A value of `target/cluster/env`.

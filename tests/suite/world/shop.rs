@@ -11,8 +11,8 @@ use scim_tekton::api::{Grant, GrantPhase, tekton::PipelineRun};
 use serde_json::{Value, json};
 
 use super::{
-    OUR_TIME, Outcome, POD_TIME, Person, Webhook, World, apply, ask_interceptor, eventually, kubectl, push_by, sign,
-    unique,
+    INSTANCE_OF_NAMESPACE, OUR_TIME, Outcome, POD_TIME, Person, Webhook, World, apply, ask_interceptor, eventually,
+    kubectl, push_by, sign, unique,
 };
 use crate::ensure;
 
@@ -46,7 +46,14 @@ impl Shop {
             group,
             group_id,
         };
-        kubectl(&["create", "namespace", &shop.namespace]).await?;
+        // Labelled from the first moment, so that no other instance takes it for its own.
+        let labels = match &world.instance.process {
+            Some(_) => format!("{INSTANCE_OF_NAMESPACE}: {}", world.instance.name),
+            None => String::new(),
+        };
+        let namespace = &shop.namespace;
+        apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}, labels: {{{labels}}}}}}}"))
+            .await?;
         apply(&shop.fill(include_str!("fixtures/team.yaml"))).await?;
         let source = shop.source.clone();
         eventually("the EventSource is Ready", OUR_TIME, || async {
@@ -80,6 +87,7 @@ impl Shop {
             .replace("@SOURCE@", &self.source)
             .replace("@SECRET@", &self.secret)
             .replace("@GROUP@", &self.group)
+            .replace("@INTERCEPTOR@", self.world.instance.name)
             .replace("@TOOLBOX@", self.world.env("TOOLBOX_IMAGE"))
     }
 

@@ -1,0 +1,104 @@
+//! It holds when two things happen at once, and when a process dies at the worst moment: on an instance of the suite's
+//! own, which is held at failpoints and killed. CI walks each failpoint once; `FULL=1` as often as issue 4 asks.
+
+mod api_servers;
+mod flow;
+mod kills;
+mod leavers;
+mod namespaces;
+
+use std::{sync::Arc, time::Duration};
+
+use scim_tekton::store::GrantRecord;
+
+use crate::{
+    cases::{Case, cases},
+    invariants,
+    world::{Outcome, Person, Process, Shop, Witness, World},
+};
+
+/// The cases, none of which can stand another beside it.
+pub fn cases() -> Vec<Case> {
+    cases![
+        leavers::g2_deactivated_at_each_failpoint_the_person_holds_nothing_after_the_answer,
+        leavers::g2_deactivated_at_random_moments_the_person_holds_nothing_after_the_answer,
+        kills::g1_killed_at_each_failpoint_what_was_begun_is_finished,
+        kills::g1_killed_at_random_moments_what_was_begun_is_finished,
+        api_servers::one_api_server_behind_the_other_is_named_unproven_and_proven_when_it_resumes,
+        api_servers::api_server_outage_holds_up_no_answer_and_loses_no_revocation,
+        namespaces::a_namespace_can_be_deleted_while_we_are_down,
+    ]
+}
+
+/// So often in CI, and so often with `FULL=1`.
+fn times(ci: usize, full: usize) -> usize {
+    if std::env::var_os("FULL").is_some() { full } else { ci }
+}
+
+/// A moment between now and then.
+fn at_random(within: Duration) -> Duration {
+    let random = uuid::Uuid::new_v4().as_fields().0;
+    within.mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+/// An instance of the suite's own, with a team.
+struct Chaos {
+    world: Arc<World>,
+    shop: Arc<Shop>,
+    witness: Witness,
+}
+
+impl Chaos {
+    /// Runs a test with it; then the invariants must hold, and nothing of it is left.
+    async fn with<F, Fut>(installed: &Arc<World>, name: &'static str, test: F) -> Outcome
+    where
+        F: FnOnce(Arc<Self>) -> Fut,
+        Fut: Future<Output = Outcome>,
+    {
+        let world = installed.of_its_own().await?;
+        let outcome = Shop::with(&world, name, |shop| async {
+            shop.trigger("quick").await?;
+            shop.trigger("kept").await?;
+            let witness = Witness::of(&world.kube, world.instance.name);
+            test(Arc::new(Self { world: Arc::clone(&world), shop, witness })).await?;
+            invariants::hold(&world).await
+        })
+        .await;
+        world.process()?.remove().await;
+        outcome
+    }
+
+    fn process(&self) -> Outcome<&Arc<Process>> {
+        self.world.process()
+    }
+
+    /// A person's run of a pipeline, pending.
+    async fn run_of(&self, person: &Person, pipeline: &str) -> Outcome<String> {
+        let ticket = self.shop.ticket(person, pipeline).await?;
+        Ok(kube::ResourceExt::name_any(&self.shop.create_run(pipeline, Some(&ticket), true).await?))
+    }
+
+    /// A person's Grants, dead ones too.
+    async fn grants_of(&self, person: &Person) -> Outcome<Vec<GrantRecord>> {
+        Ok(serde_json::from_value(
+            self.world.instance.cli_json(&["grants", "list", "--all", "--user", &person.id]).await?,
+        )?)
+    }
+
+    /// Asked once, now: no API server lets any Grant of this person do anything. How many those are.
+    async fn nothing_works(&self, person: &Person) -> Outcome<usize> {
+        let grants = self.grants_of(person).await?;
+        for grant in &grants {
+            self.witness.refused(&self.world, &grant.namespace, &grant.id.to_string()).await?;
+        }
+        Ok(grants.len())
+    }
+
+    /// The same, within a moment: for what ended without a call that somebody waits for.
+    async fn soon_nothing_works(&self, person: &Person) -> Outcome {
+        for grant in self.grants_of(person).await? {
+            self.witness.soon_refused(&self.world, &grant.namespace, &grant.id.to_string()).await?;
+        }
+        Ok(())
+    }
+}
