@@ -16,6 +16,7 @@ pub(super) fn router() -> Router<ControlState> {
     Router::new()
         .route("/v1/failpoints", get(reached))
         .route("/v1/failpoints/{name}", put(arm).delete(let_go))
+        .route("/v1/failpoints/{name}/{actions}", put(configure))
         .route("/v1/clock/{ahead}", put(ahead))
 }
 
@@ -25,6 +26,11 @@ async fn reached() -> Json<BTreeMap<String, u64>> {
 
 async fn arm(Path(name): Path<String>) -> Result<StatusCode, Refusal> {
     hold::arm(&name).map(|()| StatusCode::NO_CONTENT).map_err(Refusal::bad)
+}
+
+/// Actions in the words of the library `fail`, as `return`.
+async fn configure(Path((name, actions)): Path<(String, String)>) -> Result<StatusCode, Refusal> {
+    fail::cfg(name, &actions).map(|()| StatusCode::NO_CONTENT).map_err(Refusal::bad)
 }
 
 async fn let_go(Path(name): Path<String>) -> StatusCode {

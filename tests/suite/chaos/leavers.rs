@@ -31,7 +31,8 @@ pub async fn g2_deactivated_at_each_failpoint_the_person_holds_nothing_after_the
     .await
 }
 
-async fn leave_at(chaos: &Arc<Chaos>, point: &scim_tekton::failpoint::Failpoint) -> Outcome<usize> {
+/// Deactivates the person while somebody is held at this failpoint; how many Grants were refused at once.
+pub async fn leave_at(chaos: &Arc<Chaos>, point: &scim_tekton::failpoint::Failpoint) -> Outcome<usize> {
     let process = chaos.process()?;
     let held = flow::bring_to(chaos, point).await?;
     let okta = chaos.shop.world.okta.clone();

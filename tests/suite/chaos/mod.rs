@@ -6,6 +6,7 @@ mod flow;
 mod kills;
 mod leavers;
 mod namespaces;
+mod time;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +28,17 @@ pub fn cases() -> Vec<Case> {
         api_servers::one_api_server_behind_the_other_is_named_unproven_and_proven_when_it_resumes,
         api_servers::api_server_outage_holds_up_no_answer_and_loses_no_revocation,
         namespaces::a_namespace_can_be_deleted_while_we_are_down,
+        time::deactivated_between_ticket_and_issue,
+        time::deactivated_between_check_and_role_binding,
+        time::deactivated_during_renewal,
+        time::store_outage,
+        the_invariants_hold_of_the_installed_instance_after_everything,
     ]
+}
+
+/// What the whole suite did to it left nothing behind.
+async fn the_invariants_hold_of_the_installed_instance_after_everything(world: Arc<World>) -> Outcome {
+    invariants::hold(&world).await
 }
 
 /// So often in CI, and so often with `FULL=1`.

@@ -1,6 +1,6 @@
 //! What the checker looks at: of the store by our command line, of the cluster by its admin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::{
@@ -17,7 +17,7 @@ use scim_tekton::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::world::{GRANTS_NAMESPACE, INSTANCE_OF_NAMESPACE, Outcome, World};
+use crate::world::{GRANTS_NAMESPACE, INSTANCE_OF_NAMESPACE, Outcome, World, kubectl};
 
 /// An object of a Grant.
 pub struct Labelled {
@@ -34,7 +34,8 @@ pub struct Ticketed {
     pub path: String,
     pub pending: bool,
     pub done: bool,
-    /// Whole seconds.
+    /// When Tekton began with it, in whole seconds; `None` if it has no task. A run that is refused has a start and an
+    /// end in its status, and none.
     pub started: Option<DateTime<Utc>>,
 }
 
@@ -104,6 +105,7 @@ async fn ticketed(world: &World) -> Outcome<Vec<Ticketed>> {
     let mut all = Vec::new();
     for namespace in ours.items.iter().filter(|namespace| namespace.metadata.deletion_timestamp.is_none()) {
         let runs: Api<PipelineRun> = Api::namespaced(world.kube.clone(), &namespace.name_any());
+        let with_tasks = owners(&namespace.name_any()).await?;
         for run in runs.list(&ListParams::default()).await?.items {
             let child = run.owner_references().iter().any(|owner| owner.controller == Some(true));
             if !run.annotations().contains_key(TICKET_ANNOTATION) || child || run.metadata.deletion_timestamp.is_some()
@@ -111,6 +113,7 @@ async fn ticketed(world: &World) -> Outcome<Vec<Ticketed>> {
                 continue;
             }
             let started = run.status.as_ref().and_then(|status| status.start_time.as_deref());
+            let started = started.filter(|_| run.uid().is_some_and(|uid| with_tasks.contains(&uid)));
             all.push(Ticketed {
                 uid: run.uid().unwrap_or_default(),
                 path: format!("{}/{}", run.namespace().unwrap_or_default(), run.name_any()),
@@ -121,6 +124,13 @@ async fn ticketed(world: &World) -> Outcome<Vec<Ticketed>> {
         }
     }
     Ok(all)
+}
+
+/// Who owns the tasks of a namespace, by uid.
+async fn owners(namespace: &str) -> Outcome<BTreeSet<String>> {
+    let path = "jsonpath={range .items[*]}{.metadata.ownerReferences[*].uid}{\"\\n\"}{end}";
+    let uids = kubectl(&["get", "taskruns,customruns", "-n", namespace, "-o", path]).await?;
+    Ok(uids.split_whitespace().map(str::to_owned).collect())
 }
 
 type Users = BTreeMap<String, (bool, Option<bool>)>;

@@ -155,6 +155,11 @@ impl Process {
         self.ask(Method::DELETE, &format!("/failpoints/{failpoint}")).await.map(drop)
     }
 
+    /// Whoever comes to this failpoint fails there, until it is let go.
+    pub async fn fail_at(&self, failpoint: &str) -> Outcome {
+        self.ask(Method::PUT, &format!("/failpoints/{failpoint}/return")).await.map(drop)
+    }
+
     /// Waits until somebody has come to this failpoint since it was armed.
     pub async fn reached(&self, failpoint: &str) -> Outcome {
         eventually(&format!("somebody comes to {failpoint}"), OUR_TIME, || async {
