@@ -25,6 +25,9 @@ use crate::{
 /// The API server refuses shorter ones (422).
 const SHORTEST: Duration = Duration::minutes(10);
 
+/// How far our clock may be behind an API server's.
+const MOST_BEHIND: Duration = Duration::seconds(60);
+
 impl KubernetesProvider {
     /// Makes all of a Pending Grant, and hands nothing out. Create only: names are never used twice, so what exists
     /// already is this Grant's own, from before a crash.
@@ -93,12 +96,13 @@ impl KubernetesProvider {
         ttl: Duration,
     ) -> Result<(SecretString, chrono::DateTime<chrono::Utc>), IssueError> {
         let name = Self::account_name(grant.id);
-        let left = grant.not_after - (self.clock)();
+        let now = (self.clock)();
+        // A credential that would outlive its `notAfter` is still dead then: the revocation sees to it.
+        let life = ttl.min(grant.not_after - now).max(SHORTEST);
         let request = TokenRequest {
             spec: Some(TokenRequestSpec {
                 audiences: None,
-                // A credential that would outlive its `notAfter` is still dead then: the revocation sees to it.
-                expiration_seconds: Some(ttl.min(left).max(SHORTEST).num_seconds()),
+                expiration_seconds: Some(life.num_seconds()),
                 bound_object_ref: Some(BoundObjectReference {
                     api_version: Some("v1".into()),
                     kind: Some("Secret".into()),
@@ -118,7 +122,16 @@ impl KubernetesProvider {
         let (Some(token), Some(expires_at)) = (status.token, status.expiration_timestamp) else {
             return Err(IssueError::Unavailable("the API server's TokenRequest has no token".into()));
         };
-        Ok((token.into(), time::from_kubernetes(&expires_at)))
+        let expires_at = time::from_kubernetes(&expires_at);
+        // Its end tells the API server's time. While ours is behind, all that we end in time would end too late.
+        match expires_at - life - now {
+            behind if behind > MOST_BEHIND => Err(IssueError::Unavailable(format!(
+                "scim-tekton's clock is {} s behind the API server's, and so would be the end of this credential; ask \
+                 the cluster's admin to set the clocks right",
+                behind.num_seconds()
+            ))),
+            _ => Ok((token.into(), expires_at)),
+        }
     }
 
     async fn make_bindings(&self, grant: &GrantRecord, facts: &Facts) -> Result<(), IssueError> {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Past two thirds of a credential's 15 minutes.
-const RENEWAL_IS_DUE: u32 = 11 * 60;
+const RENEWAL_IS_DUE: i32 = 11 * 60;
 
 /// What is under way when somebody is held.
 pub struct Held {

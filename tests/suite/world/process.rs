@@ -169,8 +169,8 @@ impl Process {
         .await
     }
 
-    /// Puts its clock ahead of ours.
-    pub async fn ahead(&self, seconds: u32) -> Outcome {
+    /// Puts its clock ahead of ours; behind, if negative.
+    pub async fn ahead(&self, seconds: i32) -> Outcome {
         self.ask(Method::PUT, &format!("/clock/{seconds}")).await.map(drop)
     }
 

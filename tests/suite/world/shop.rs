@@ -254,6 +254,17 @@ impl Shop {
         .await
     }
 
+    /// Waits for a Kubernetes Event with this reason, about whatever it is; gives its note.
+    pub async fn event_reason(&self, reason: &str) -> Outcome<String> {
+        let events: Api<Event> = Api::namespaced(self.world.kube.clone(), &self.namespace);
+        eventually(&format!("an Event {reason}"), OUR_TIME, || async {
+            let events = events.list(&ListParams::default()).await?.items;
+            let found = events.into_iter().find(|event| event.reason.as_deref() == Some(reason));
+            Ok(found.map(|event| event.message.unwrap_or_default()))
+        })
+        .await
+    }
+
     /// Whether no PipelineRun of this namespace has a name that is not among these.
     pub async fn no_other_run(&self, known: &[String]) -> Outcome {
         let runs = self.runs().list(&ListParams::default()).await?;
