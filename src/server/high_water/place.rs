@@ -11,10 +11,14 @@ use std::{
 };
 
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::{Api, Client, api::PostParams};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::json;
 
 use super::Mark;
-use crate::api::INSTANCE_LABEL;
+use crate::{api::INSTANCE_LABEL, cluster::is_not_found};
 
 /// The Secret; nothing in it is secret, but no other kind may be written by us there.
 const SECRET: &str = "scim-tekton-high-water";
@@ -67,7 +71,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
-            Self::Secret { namespace, .. } => write!(f, "Secret {namespace}/{SECRET}"),
+            Self::Secret { namespace, instance, .. } => write!(f, "entry {instance} of Secret {namespace}/{SECRET}"),
         }
     }
 }
@@ -89,7 +93,8 @@ impl Place {
                 Err(source) => return Err(PlaceError::File { path: path.display().to_string(), source }),
             },
             Self::Secret { client, namespace, instance } => {
-                let secret = self.secret(client, namespace).await?;
+                let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+                let secret = secrets.get_opt(SECRET).await.map_err(|error| self.kubernetes("reading", error))?;
                 secret.and_then(|secret| secret.data?.remove(instance)).map(|bytes| bytes.0)
             }
         };
@@ -109,28 +114,25 @@ impl Place {
             }
             Self::Secret { client, namespace, instance } => {
                 let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-                let params = PostParams::default();
-                let written = if let Some(mut secret) = self.secret(client, namespace).await? {
-                    secret.data.get_or_insert_default().insert(instance.clone(), ByteString(json));
-                    secrets.replace(SECRET, &params, &secret).await
-                } else {
-                    let metadata = ObjectMeta {
-                        name: Some(SECRET.to_owned()),
-                        // Without it, the API server lets our account write no Secret.
-                        labels: Some(BTreeMap::from([(INSTANCE_LABEL.to_owned(), instance.clone())])),
-                        ..ObjectMeta::default()
-                    };
-                    let data = Some(BTreeMap::from([(instance.clone(), ByteString(json))]));
-                    secrets.create(&params, &Secret { metadata, data, ..Secret::default() }).await
+                // Only our entry: another instance's may change at the same time.
+                let data = BTreeMap::from([(instance.clone(), ByteString(json))]);
+                let patch = Patch::Merge(json!({ "data": data }));
+                let written = match secrets.patch(SECRET, &PatchParams::default(), &patch).await {
+                    Err(error) if is_not_found(&error) => {
+                        let metadata = ObjectMeta {
+                            name: Some(SECRET.to_owned()),
+                            // Without it, the API server lets our account write no Secret.
+                            labels: Some(BTreeMap::from([(INSTANCE_LABEL.to_owned(), instance.clone())])),
+                            ..ObjectMeta::default()
+                        };
+                        let secret = Secret { metadata, data: Some(data), ..Secret::default() };
+                        secrets.create(&PostParams::default(), &secret).await
+                    }
+                    written => written,
                 };
                 written.map(drop).map_err(|error| self.kubernetes("writing", error))
             }
         }
-    }
-
-    async fn secret(&self, client: &Client, namespace: &str) -> Result<Option<Secret>, PlaceError> {
-        let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-        secrets.get_opt(SECRET).await.map_err(|error| self.kubernetes("reading", error))
     }
 
     fn kubernetes(&self, doing: &str, source: kube::Error) -> PlaceError {
