@@ -35,6 +35,8 @@ pub enum Kind {
     RevocationAsked,
     Revoked,
     RbacApplied,
+    Restored,
+    IdpConfirmed,
 }
 
 /// What is told, without its place in the chain. Ids only: what names a person stands apart.

@@ -1,4 +1,5 @@
-//! `idp token`: SCIM bearer tokens; shown once, two live at a time, each with an end.
+//! `idp`: identity providers, and whether they are believed after a restore. `idp token`: SCIM bearer tokens; shown once,
+//! two live at a time, each with an end.
 
 use std::io::Write as _;
 
@@ -11,13 +12,23 @@ use super::{
 };
 use crate::{
     config::{IdpLabel, Span},
-    server::control::wire::{NewToken, TokenMade, token_state},
-    store::TokenRecord,
+    server::control::wire::{Confirmed, NewToken, TokenMade, token_state},
+    store::{IdpRecord, TokenRecord},
 };
 
 /// Identity providers.
 #[derive(Debug, Subcommand)]
 pub(super) enum Idp {
+    /// Lists identity providers, and which of them are denied since a backup was restored
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Says that what an IdP tells of its people is right: after a restore they are denied until then
+    Confirm {
+        /// Its name, as `list` shows it
+        idp: IdpLabel,
+    },
     /// SCIM bearer tokens
     #[command(subcommand)]
     Token(Token),
@@ -54,7 +65,11 @@ pub(super) struct Create {
 
 impl Idp {
     pub(super) async fn run(self, client: &Client) -> Result<(), CliError> {
-        let Self::Token(command) = self;
+        let command = match self {
+            Self::List { output } => return list_idps(client, output).await,
+            Self::Confirm { idp } => return confirm(client, &idp).await,
+            Self::Token(command) => command,
+        };
         match command {
             Token::Create(command) => command.run(client).await,
             Token::List { output } => list(client, output).await,
@@ -86,6 +101,32 @@ impl Create {
         ));
         Ok(())
     }
+}
+
+async fn list_idps(client: &Client, output: Output) -> Result<(), CliError> {
+    let idps: Vec<IdpRecord> = client.get(&["idps"], &[]).await?;
+    output.print(&idps, |idps| {
+        let mut table = Table::new(["NAME", "STATE", "USERS", "GROUPS", "CREATED"]);
+        for idp in idps {
+            let state = match idp.unconfirmed_since {
+                Some(since) => format!("denied since {}: not confirmed after a restore", moment(since)),
+                None => "confirmed".into(),
+            };
+            let (users, groups) = (idp.users.to_string(), idp.groups.to_string());
+            table.row([idp.name.to_string(), state, users, groups, moment(idp.created_at)]);
+        }
+        table
+    })
+}
+
+async fn confirm(client: &Client, idp: &IdpLabel) -> Result<(), CliError> {
+    let confirmed: Confirmed = client.post(&["idps", idp.as_str(), "confirm"], &()).await?;
+    say(&if confirmed.lifted {
+        format!("people of {idp} may again what policies let them, by what the directory says now")
+    } else {
+        format!("{idp} was not in doubt")
+    });
+    Ok(())
 }
 
 async fn list(client: &Client, output: Output) -> Result<(), CliError> {

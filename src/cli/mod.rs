@@ -1,11 +1,12 @@
 //! The command line: one file a subcommand. What a command prints for another program stands alone on stdout; words
-//! for people go to stderr. All but `serve`, `crds`, `audit verify --file` and `explain --policies` ask a running server
-//! over its socket.
+//! for people go to stderr. All but `serve`, `restore`, `crds`, `audit verify --file` and `explain --policies` ask a
+//! running server over its socket.
 //!
 //! A command that answers a question ends with 0 for yes and 1 for no, and with 2 where it could not tell: a test that
 //! expects a denial must not be content with a missing file.
 
 mod audit;
+mod backup;
 mod client;
 mod crds;
 mod doctor;
@@ -27,6 +28,7 @@ use crate::{
     audit::Broken,
     config::{Config, ConfigError},
     server::{ServeError, folder::ReadFolderError},
+    store::StoreError,
 };
 use client::{Client, ClientError};
 
@@ -45,7 +47,7 @@ struct Cli {
 enum Command {
     /// Runs the server
     Serve(serve::Serve),
-    /// Identity providers: their SCIM bearer tokens
+    /// Identity providers, and their SCIM bearer tokens
     #[command(subcommand)]
     Idp(idp::Idp),
     /// The people in the Directory
@@ -64,6 +66,10 @@ enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Copies the store into a file while the server goes on
+    Backup(backup::Backup),
+    /// Puts a backup in the store's place; no server may run
+    Restore(backup::Restore),
     /// Prints the custom resource definitions
     Crds,
 }
@@ -96,6 +102,8 @@ enum CliError {
     Format(&'static str, String),
     #[error("this process can't start: {0}")]
     Start(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error(transparent)]
     Policies(#[from] ReadFolderError),
     #[error(transparent)]
@@ -134,6 +142,7 @@ fn execute(cli: Cli) -> Result<(), CliError> {
             runtime.map_err(|error| CliError::Start(error.to_string()))?.block_on(command.run(load()?))
         }
         Command::Audit(audit::Audit::Verify(verify::Verify { file: Some(file) })) => verify::file(&file),
+        Command::Restore(command) => command.run(&load()?),
         Command::Explain(command) if command.needs_no_server() => command.alone(&load()?),
         command => {
             let client = Client::new(load()?.control_path()?)?;
@@ -152,7 +161,8 @@ async fn ask(client: &Client, command: Command) -> Result<(), CliError> {
         Command::Explain(command) => command.run(client).await,
         Command::Doctor(command) => command.run(client).await,
         Command::Audit(command) => command.run(client).await,
-        Command::Serve(_) | Command::Crds => Ok(()),
+        Command::Backup(command) => command.run(client).await,
+        Command::Serve(_) | Command::Restore(_) | Command::Crds => Ok(()),
     }
 }
 
@@ -207,6 +217,10 @@ mod tests {
             "scim-tekton audit verify --file log.jsonl",
             "scim-tekton audit export",
             "scim-tekton audit tail -n 5 --follow",
+            "scim-tekton backup /backups/monday.db",
+            "scim-tekton restore /backups/monday.db --force",
+            "scim-tekton idp list -o json",
+            "scim-tekton idp confirm okta",
             "scim-tekton crds",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -220,6 +234,9 @@ mod tests {
             "scim-tekton idp token create",
             "scim-tekton idp token create Okta!",
             "scim-tekton idp token create okta --expires never",
+            "scim-tekton backup",
+            "scim-tekton restore",
+            "scim-tekton idp confirm",
             "scim-tekton grants revoke",
             "scim-tekton grants revoke --all --user alice",
             "scim-tekton grants revoke not-an-id",

@@ -8,6 +8,7 @@ use std::{
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use chrono::{DateTime, Duration};
+use clap::Parser as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -22,11 +23,11 @@ use crate::{
     server::control::{
         ControlState, Effects, SocketError, bind_unix, router, serve_unix,
         wire::{
-            AuditPage, Checkup, DecisionView, GroupWithUsers, Listed, NewToken, RevokeAnswer, RevokeRequest, TokenMade,
-            UserView, Verdict,
+            AuditPage, BackupRequest, Checkup, Confirmed, DecisionView, GroupWithUsers, Listed, NewToken, RevokeAnswer,
+            RevokeRequest, TokenMade, UserView, Verdict,
         },
     },
-    store::{Revocations, SqliteStore, Store},
+    store::{AuditHead, IdpRecord, Revocations, SqliteStore, Store},
     ticket::{SecretHash, well_formed},
 };
 
@@ -242,6 +243,51 @@ async fn with_the_real_store_two_tokens_are_the_most_and_the_log_verifies() {
     page.rows.iter().for_each(|row| verifier.push(row).unwrap());
     let kinds: Vec<_> = page.rows.iter().map(|row| row.entry.kind).collect();
     assert_eq!(kinds, [Kind::TokenCreated, Kind::TokenCreated, Kind::TokenRevoked, Kind::TokenCreated]);
+}
+
+#[tokio::test]
+async fn a_backup_is_taken_from_a_running_server_and_a_restored_idp_is_confirmed() {
+    let clock: crate::clock::Clock = Arc::new(|| DateTime::UNIX_EPOCH);
+    let folder = tempfile::tempdir().unwrap();
+    let (path, file) = (folder.path().join("s.db"), folder.path().join("backup.db"));
+    let open = || SqliteStore::open(&path, clock.clone(), Box::new(|_, _| {})).unwrap();
+    {
+        let server = start_with(open(), Arc::default());
+        let new = NewToken { idp: "okta".parse().unwrap(), expires_in: 60 };
+        let _: TokenMade = server.client.post(&["tokens"], &new).await.unwrap();
+        let backup = |file: &std::path::Path| BackupRequest { file: file.to_owned() };
+        let head: AuditHead = server.client.post(&["backup"], &backup(&file)).await.unwrap();
+        assert_eq!(head.seq, 1);
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let error = server.client.post::<AuditHead>(&["backup"], &backup(&file)).await.unwrap_err().to_string();
+        assert!(error.contains("overwrites nothing"), "{error}");
+        let relative = backup("b.db".as_ref());
+        let error = server.client.post::<AuditHead>(&["backup"], &relative).await.unwrap_err().to_string();
+        assert!(error.contains("absolute"), "{error}");
+    }
+    let restored = folder.path().join("restored.db");
+    let config = folder.path().join("c.yaml");
+    std::fs::write(&config, format!("store: sqlite://{}", restored.display())).unwrap();
+    let restore = |flags: &[&str]| {
+        let args = ["scim-tekton", "--config", config.to_str().unwrap(), "restore", file.to_str().unwrap()];
+        super::execute(super::Cli::try_parse_from(args.iter().chain(flags)).unwrap())
+    };
+    restore(&[]).unwrap();
+    assert!(restore(&[]).unwrap_err().to_string().contains("--force"));
+    restore(&["--force"]).unwrap();
+    let store = SqliteStore::open(&restored, clock.clone(), Box::new(|_, _| {})).unwrap();
+    let server = start_with(store, Arc::default());
+    let idps: Vec<IdpRecord> = server.client.get(&["idps"], &[]).await.unwrap();
+    assert!(idps[0].unconfirmed_since.is_some());
+    let confirm = |idp: &'static str| {
+        let client = &server.client;
+        async move { client.post::<Confirmed>(&["idps", idp, "confirm"], &()).await.map(|it| it.lifted) }
+    };
+    assert!(confirm("okta").await.unwrap());
+    assert!(!confirm("okta").await.unwrap());
+    assert!(confirm("entra").await.unwrap_err().to_string().contains("does not exist"));
+    let idps: Vec<IdpRecord> = server.client.get(&["idps"], &[]).await.unwrap();
+    assert_eq!(idps[0].unconfirmed_since, None);
 }
 
 #[tokio::test]

@@ -52,6 +52,9 @@ pub struct Group {
 pub enum Change {
     /// An identity provider is known now.
     Idp(IdpName),
+    /// Whether what an identity provider says of its people is believed; not since a backup was restored, until
+    /// somebody confirms it. Believed, if nothing is told.
+    Confirmed(IdpName, bool),
     /// A resource was created or its attributes changed.
     Put(Box<Resource>),
     /// A resource is gone, and all of its memberships.
@@ -67,6 +70,11 @@ pub enum Change {
     },
 }
 
+/// Why people of an IdP that is not confirmed are denied.
+pub fn unconfirmed(idp: &IdpName) -> String {
+    format!("the identity provider {idp} has not been confirmed since a backup was restored: ask the platform team")
+}
+
 type NameKey = (IdpName, Arc<str>);
 
 /// All identities at one moment.
@@ -75,6 +83,7 @@ pub struct Directory {
     authorities: Arc<Vec<LinkAuthority>>,
     seq: i64,
     idps: OrdSet<IdpName>,
+    unconfirmed: OrdSet<IdpName>,
     users: HashMap<ResourceId, Arc<User>>,
     user_names: HashMap<NameKey, ResourceId>,
     groups: HashMap<ResourceId, Arc<Group>>,
@@ -101,6 +110,12 @@ impl Directory {
             match change {
                 Change::Idp(idp) => {
                     self.idps.insert(idp.clone());
+                }
+                Change::Confirmed(idp, true) => {
+                    self.unconfirmed.remove(idp);
+                }
+                Change::Confirmed(idp, false) => {
+                    self.unconfirmed.insert(idp.clone());
                 }
                 Change::Put(resource) if resource.kind == ResourceKind::User => self.put_user(resource),
                 Change::Put(resource) => self.put_group(resource),
@@ -165,6 +180,11 @@ impl Directory {
     /// The identity providers that may provision.
     pub fn idps(&self) -> &OrdSet<IdpName> {
         &self.idps
+    }
+
+    /// Whether what an IdP says of its people is believed.
+    pub fn is_confirmed(&self, idp: &IdpName) -> bool {
+        !self.unconfirmed.contains(idp)
     }
 
     fn put_user(&mut self, resource: &Resource) {

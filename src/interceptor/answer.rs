@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    directory::DirectoryCell,
+    directory::{DirectoryCell, unconfirmed},
     policy::CatalogCell,
     store::{DecisionOutcome, NewDecision, NewTicket, Store, StoreError},
     ticket::{self, SecretHash},
@@ -122,6 +122,7 @@ impl InterceptorState {
             DecisionOutcome::NotActive => {
                 Recorded::Otherwise(Reason::Inactive, format!("{name} was deactivated at this very moment"))
             }
+            DecisionOutcome::Unconfirmed(idp) => Recorded::Otherwise(Reason::IdpNotConfirmed, unconfirmed(&idp)),
             DecisionOutcome::Spent(run) => Recorded::Otherwise(
                 Reason::AlreadyUsed,
                 format!(

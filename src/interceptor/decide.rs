@@ -18,7 +18,7 @@ use super::{
 use crate::{
     api::{AccessPolicy, EventRule},
     config::Config,
-    directory::{Directory, User},
+    directory::{Directory, User, unconfirmed},
     policy::{Catalog, Matched, SourceEntry, describe, matching, policy_facts, policy_ref, service_account},
     store::{EventFacts, TraceStep},
 };
@@ -254,6 +254,11 @@ impl Judging {
             return refuse(Reason::Inactive, format!("{} is not active at {}", shown(&user.user_name), user.idp));
         }
         self.held("yes".into());
+
+        if !directory.is_confirmed(&user.idp) {
+            self.check = "identity provider";
+            return refuse(Reason::IdpNotConfirmed, unconfirmed(&user.idp));
+        }
         Ok(user.clone())
     }
 

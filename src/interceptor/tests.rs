@@ -95,6 +95,23 @@ async fn a_person_who_is_inactive_where_only_the_store_knows_is_denied() {
     assert_eq!(served.told.0.lock().unwrap()[0].reason, Reason::Inactive);
 }
 
+#[tokio::test]
+async fn attack_old_backup_restored_people_of_an_idp_in_doubt_are_denied_and_explain_says_why() {
+    let sentence =
+        "the identity provider okta has not been confirmed since a backup was restored: ask the platform team";
+    let mut world = World::new();
+    world.change(&[crate::directory::Change::Confirmed("okta".into(), false)]);
+    assert_eq!(world.why(&push()), (Reason::IdpNotConfirmed, sentence.into()));
+    let last = world.decide(&push()).trace.pop().unwrap();
+    assert_eq!((last.check.as_str(), last.ok, last.found.as_str()), ("identity provider", false, sentence));
+    world.change(&[crate::directory::Change::Confirmed("okta".into(), true)]);
+    assert_eq!(world.why(&push()).0, Reason::Allowed);
+    // Where only the store knows yet.
+    let served = World::new().served(|| Ok(DecisionOutcome::Unconfirmed("okta".into())));
+    let answer = served.answer(&push()).await;
+    assert_eq!(answer, json!({ "continue": false, "status": { "code": 7, "message": sentence } }));
+}
+
 #[test]
 fn who_is_inactive_uncovered_or_out_of_the_policys_events_is_denied_with_the_reason() {
     let mut world = World::new();

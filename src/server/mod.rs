@@ -7,6 +7,7 @@ mod commanded;
 pub mod control;
 mod denials;
 pub mod folder;
+mod high_water;
 mod inspect;
 mod install;
 mod listeners;

@@ -16,6 +16,7 @@ use super::{
     control::{ControlState, doctor::Inspect},
     denials::EventNotifier,
     folder,
+    high_water::{HighWater, Place},
     inspect::Inspector,
     install,
 };
@@ -47,6 +48,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The truth.
     pub store: Arc<SqliteStore>,
+    /// How far it has come.
+    pub high_water: Arc<HighWater>,
     /// Our CA.
     pub ca: Arc<CertificateAuthority>,
     /// The certificate that our listeners show.
@@ -66,6 +69,8 @@ impl Parts {
         let directory: DirectoryCell = Arc::new(ArcSwap::from_pointee(Directory::new(config.link_authorities())));
         let store = open_store(&config, &clock, &directory).await?;
         let found = cluster::connect(&config).await?;
+        let high_water = Arc::new(high_water(&config, found.as_ref(), &store)?);
+        high_water.check().await?;
         let (ca, signing) = load_keys(&config, found.as_ref(), &clock).await?;
         let leaf = LeafCell::new(ca.issue(&cluster::server_names(&config), &cluster::addresses(&config), clock())?);
         let catalog: CatalogCell = Arc::new(ArcSwap::from_pointee(catalog_of_folder(&config, found.is_some())?));
@@ -85,7 +90,8 @@ impl Parts {
         };
         let clustered = found.as_ref().map(|cluster| cluster::assemble(&config, cluster, &shared));
         let tokens = Arc::new(TokenTable::load(&*store).await?);
-        Ok(Self { config, clock, store, ca: Arc::new(ca), leaf, clustered, directory, catalog, keys, tokens })
+        let ca = Arc::new(ca);
+        Ok(Self { config, clock, store, high_water, ca, leaf, clustered, directory, catalog, keys, tokens })
     }
 
     fn shared_store(&self) -> Arc<dyn Store> {
@@ -200,7 +206,24 @@ async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -
     first.apply(seq, &changes);
     directory.store(Arc::new(first));
     info!(path = config.store, seq, "store open");
+    let now = directory.load();
+    for idp in now.idps().iter().filter(|idp| !now.is_confirmed(idp)) {
+        warn!(%idp, "people of this IdP are denied since a backup was restored: `scim-tekton idp confirm`");
+    }
     Ok(store)
+}
+
+fn high_water(config: &Config, cluster: Option<&Cluster>, store: &Arc<SqliteStore>) -> Result<HighWater, ServeError> {
+    let path = config.sqlite_path()?;
+    let place = match cluster {
+        Some(cluster) => Place::Secret {
+            client: cluster.direct.clone(),
+            namespace: config.install_namespace.clone(),
+            instance: config.cluster_interceptor.name.clone(),
+        },
+        None => Place::beside(&path),
+    };
+    Ok(HighWater::new(Arc::clone(store), path, place))
 }
 
 async fn load_keys(

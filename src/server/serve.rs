@@ -10,6 +10,7 @@ use super::{
     admin, background, cluster,
     control::{self, SocketError},
     folder::ReadFolderError,
+    high_water::HighWaterError,
     install::InstallError,
     listeners::listen,
     parts::Parts,
@@ -31,6 +32,9 @@ pub enum ServeError {
     /// The store is not to be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store is not the one that ran here last.
+    #[error(transparent)]
+    HighWater(#[from] HighWaterError),
     /// A listener is not to be had.
     #[error("listener {name} on {address}: {source}")]
     Listen {
@@ -82,6 +86,8 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         listen(&mut all, "interceptor", parts.config.listen.interceptor, Some(&parts.leaf), router, &shutdown)?;
     }
     tokio::spawn(background::upkeep(metrics.clone()));
+    let high_water = Arc::clone(&parts.high_water);
+    tokio::spawn(async move { high_water.follow().await });
     listen(&mut all, "admin", parts.config.listen.admin, None, admin::router(parts.admin_state(metrics)), &shutdown)?;
     spawn_control(&mut all, &parts, &shutdown)?;
     spawn_cluster(&mut all, &parts, &shutdown).await?;
@@ -91,6 +97,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     scim.writes().close();
     scim.writes().wait().await;
     tokio::task::block_in_place(|| parts.store.close());
+    parts.high_water.note_last().await;
     info!("stopped");
     outcome
 }

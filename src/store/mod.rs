@@ -5,10 +5,14 @@
 //! no credential, only ids and hashes. Uses `identity`, `directory` (what a change is), `audit`, `ticket`, `api`.
 
 mod records;
+mod restored;
 mod sqlite;
 
 pub use records::*;
+pub use restored::*;
 pub use sqlite::SqliteStore;
+
+use std::path::Path;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -73,6 +77,15 @@ pub trait Store: Send + Sync {
     async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError>;
     /// Ends a token.
     async fn revoke_token(&self, id: &str) -> Result<TokenRecord, StoreError>;
+
+    /// All identity providers, by name.
+    async fn idps(&self) -> Result<Vec<IdpRecord>, StoreError> {
+        Ok(Vec::new())
+    }
+    /// Somebody says that what an IdP tells of its people is right, after a restore. `true` if that was in doubt.
+    async fn confirm_idp(&self, idp: &IdpName) -> Result<bool, StoreError> {
+        Err(StoreError::NotFound(format!("identity provider {idp}")))
+    }
 
     // --- SCIM resources -----------------------------------------------------------------------------------------
     /// Creates a resource for an IdP.
@@ -161,6 +174,10 @@ pub trait Store: Send + Sync {
     // --- whole ---------------------------------------------------------------------------------------------------
     /// Everything the Directory needs, as of one moment: the feed's number and the changes that build it.
     async fn load_directory(&self) -> Result<(i64, Vec<Change>), StoreError>;
+    /// Writes all of it, as of one moment, into a new file; tells how far that has come.
+    async fn backup(&self, _file: &Path) -> Result<AuditHead, StoreError> {
+        Err(StoreError::Limit("this store is not kept in a file: back it up with its own database's tools".into()))
+    }
     /// Whether the store still takes writes, without asking it: false for ever once what writes has died.
     fn is_alive(&self) -> bool {
         true

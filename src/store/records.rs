@@ -186,6 +186,8 @@ pub enum DecisionOutcome {
     Recorded,
     /// The person is not active any more: it was recorded as a denial; the ticket is void.
     NotActive,
+    /// Nobody has confirmed the person's IdP since a backup was restored: recorded as a denial; the ticket is void.
+    Unconfirmed(IdpName),
     /// This event has already started a run (`namespace/name`): recorded as a denial; the ticket is void.
     Spent(String),
 }
@@ -211,6 +213,9 @@ impl DecisionOutcome {
                 reason_code: "NotActive",
                 reason: "you are not active in your identity provider any more; ask its administrators".into(),
             }),
+            Self::Unconfirmed(idp) => {
+                Some(Denial { code: 7, reason_code: "IdpNotConfirmed", reason: crate::directory::unconfirmed(idp) })
+            }
             Self::Spent(run) => Some(Denial {
                 code: 6,
                 reason_code: "Spent",

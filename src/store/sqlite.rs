@@ -7,15 +7,18 @@
 //! | `readers` | read-only connections |
 //! | `resources`, `tell`, `members`, `query`, `load` | what SCIM writes and reads; what the Directory is built from |
 //! | `entitlement`, `revoke` | who is entitled; intents to revoke |
-//! | `tokens`, `decisions`, `redeem`, `runs`, `issue`, `grants`, `receipt`, `audit` | one concern each |
+//! | `backup`, `restore`, `standing` | a copy while we run; a copy put back, in a new epoch; which store this is |
+//! | `idps`, `tokens`, `decisions`, `redeem`, `runs`, `issue`, `grants`, `receipt`, `audit` | one concern each |
 //! | `api` | the interface, each method a call of one of these |
 //! | `rows` | our types as columns |
 
 mod api;
 mod audit;
+mod backup;
 mod decisions;
 mod entitlement;
 mod grants;
+mod idps;
 mod issue;
 mod load;
 mod members;
@@ -25,9 +28,11 @@ mod readers;
 mod receipt;
 mod redeem;
 mod resources;
+mod restore;
 mod revoke;
 mod rows;
 mod runs;
+mod standing;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -35,10 +40,14 @@ mod tokens;
 mod tx;
 mod writer;
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use self::{readers::Readers, tx::Tx, writer::Writer};
-use super::{OnCommit, StoreError};
+use super::{OnCommit, Restored, Standing, StoreError};
 use crate::{clock::Clock, directory::Change};
 
 /// The store on SQLite.
@@ -46,6 +55,7 @@ pub struct SqliteStore {
     // Fields are dropped in this order: the lock goes last.
     readers: Readers,
     writer: Writer,
+    path: PathBuf,
     _lock: File,
 }
 
@@ -54,7 +64,24 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>, clock: Clock, on_commit: OnCommit) -> Result<Arc<Self>, StoreError> {
         let opened = open::open(path.as_ref())?;
         let writer = Writer::start(opened.writer, clock, on_commit)?;
-        Ok(Arc::new(Self { readers: Readers::new(opened.readers), writer, _lock: opened.lock }))
+        let path = path.as_ref().to_owned();
+        Ok(Arc::new(Self { readers: Readers::new(opened.readers), writer, path, _lock: opened.lock }))
+    }
+
+    /// Puts a backup at a store's path, in a new epoch: nothing of before gives anybody anything. Fails if a server has
+    /// that store open, or, without `replace`, if one stands there.
+    pub fn restore(backup: &Path, store: &Path, replace: bool, clock: &Clock) -> Result<Restored, StoreError> {
+        restore::restore(backup, store, replace, clock)
+    }
+
+    /// Which store this is, and how far it has durably come.
+    pub async fn standing(&self) -> Result<Standing, StoreError> {
+        self.read(standing::of).await
+    }
+
+    /// Notes that a server runs on it: no longer one that `restore` has just made.
+    pub async fn take(&self) -> Result<(), StoreError> {
+        self.write(|tx| standing::take(tx)).await
     }
 
     /// Finishes the writes that wait, and takes no more. Blocks for as long as they take.

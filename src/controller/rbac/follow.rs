@@ -77,7 +77,8 @@ fn affected(provisioned: &Provisioned, directory: &Directory) -> Affected {
     let mut groups = BTreeSet::new();
     for change in &provisioned.changes {
         match change {
-            Change::Idp(_) => {}
+            // Reconciliation adds those who could not be added before.
+            Change::Idp(_) | Change::Confirmed(..) => {}
             Change::Put(resource) if resource.kind == ResourceKind::User => {
                 groups.extend(directory.groups_of(resource.id));
             }

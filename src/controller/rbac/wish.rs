@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     api::GroupRef,
-    directory::Directory,
+    directory::{Directory, unconfirmed},
     identity::{IdpName, ResourceId},
 };
 
@@ -33,7 +33,11 @@ impl RbacSettings {
             .collect();
         let count = holders.len();
         let older = live.is_some_and(|live| live.seq > directory.seq() && !holders.is_subset(&live.names));
-        let frozen = if count > MOST_SUBJECTS {
+        let doubted = group.and_then(|group| directory.group(group)).map(|group| &group.idp);
+        let doubted = doubted.filter(|idp| !directory.is_confirmed(idp));
+        let frozen = if let Some(idp) = doubted {
+            Some(format!("{}; nobody is added until it is", unconfirmed(idp)))
+        } else if count > MOST_SUBJECTS {
             Some(format!("the group has {count} people; more than {MOST_SUBJECTS} are not supported yet"))
         } else if older {
             Some("the Directory is older than the RoleBinding: nobody is added until it has caught up".into())
@@ -169,6 +173,22 @@ mod tests {
         let one_is_missing = live(&["okta:carol"], 9);
         let wish = settings.wish(&group(Some("okta")), &directory(), Some(&one_is_missing));
         assert!(wish.frozen.unwrap().contains("older"));
+    }
+
+    #[test]
+    fn people_of_a_restored_directory_gain_nothing_and_keep_what_stands_until_it_is_confirmed() {
+        let (settings, group) = (settings(), group(Some("okta")));
+        let mut directory = directory();
+        directory.apply(6, &[user(2, "carol", true), Change::Confirmed("okta".into(), false)]);
+        // Carol left after the backup, which shows her as active; dave came after it.
+        let wish = settings.wish(&group, &directory, Some(&live(&["okta:bob", "okta:dave"], 5)));
+        assert!(wish.frozen.as_ref().unwrap().contains("okta has not been confirmed"), "{wish:?}");
+        let step = super::super::plan::plan(Some(&live(&["okta:bob", "okta:dave"], 5)), &wish);
+        assert_eq!(step, super::super::plan::Step::Replace(names_of(&["okta:bob"])));
+        assert_eq!(super::super::plan::plan(None, &wish), super::super::plan::Step::Nothing);
+        directory.apply(7, &[Change::Confirmed("okta".into(), true)]);
+        let wish = settings.wish(&group, &directory, Some(&live(&["okta:bob"], 5)));
+        assert_eq!((wish.holders, wish.frozen), (names_of(&["okta:bob", "okta:carol"]), None));
     }
 
     #[test]

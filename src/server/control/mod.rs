@@ -4,12 +4,14 @@
 //! Whoever may open the socket may do all of it: the file's mode is the authentication.
 
 mod audit;
+mod backup;
 mod decisions;
 pub mod doctor;
 mod explain;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod grants;
+mod idps;
 mod people;
 mod socket;
 mod tokens;
@@ -72,6 +74,8 @@ pub fn router(state: ControlState) -> Router {
     let routes = Router::new()
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}/revoke", post(tokens::revoke))
+        .route("/v1/idps", get(idps::list))
+        .route("/v1/idps/{name}/confirm", post(idps::confirm))
         .route("/v1/users", get(people::users))
         .route("/v1/users/{name}", get(people::user))
         .route("/v1/groups", get(people::groups))
@@ -82,6 +86,7 @@ pub fn router(state: ControlState) -> Router {
         .route("/v1/decisions/{id}", get(decisions::show))
         .route("/v1/explain", post(explain::recorded).layer(DefaultBodyLimit::max(LARGEST_REQUEST)))
         .route("/v1/doctor", get(doctor::examine))
+        .route("/v1/backup", post(backup::backup))
         .route("/v1/audit", get(audit::page));
     #[cfg(feature = "failpoints")]
     let routes = routes.merge(failpoints::router());

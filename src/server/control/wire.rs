@@ -1,6 +1,6 @@
 //! What goes over the control socket, for both ends of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,20 @@ pub struct TokenMade {
     /// What is kept of it.
     #[serde(flatten)]
     pub record: TokenRecord,
+}
+
+/// An identity provider was confirmed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// Whether it was in doubt.
+    pub lifted: bool,
+}
+
+/// Where to write a backup.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct BackupRequest {
+    /// A new file, by its absolute path.
+    pub file: PathBuf,
 }
 
 /// A person.

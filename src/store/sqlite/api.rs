@@ -1,10 +1,13 @@
 //! The interface: each method says which connection it needs and calls the function of its concern.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
-    SqliteStore, audit as log, decisions, grants, issue, load, members, query, redeem, resources, runs, tokens,
+    SqliteStore, audit as log, backup, decisions, grants, idps, issue, load, members, query, redeem, resources, runs,
+    tokens,
 };
 use crate::{
     api::{Receipt, RevocationReason},
@@ -13,9 +16,9 @@ use crate::{
     identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
     policy::PolicyFacts,
     store::{
-        Activated, Begun, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect, Issued,
-        ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned, RedeemRequest, Redemption, Revocations,
-        RunRecord, Store, StoreError, TokenRecord,
+        Activated, AuditHead, Begun, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect,
+        IdpRecord, Issued, ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned, RedeemRequest,
+        Redemption, Revocations, RunRecord, Store, StoreError, TokenRecord,
     },
     ticket::SecretHash,
 };
@@ -39,6 +42,15 @@ impl Store for SqliteStore {
     async fn revoke_token(&self, id: &str) -> Result<TokenRecord, StoreError> {
         let id = id.to_owned();
         self.write(move |tx| tokens::revoke(tx, &id)).await
+    }
+
+    async fn idps(&self) -> Result<Vec<IdpRecord>, StoreError> {
+        self.read(idps::all).await
+    }
+
+    async fn confirm_idp(&self, idp: &IdpName) -> Result<bool, StoreError> {
+        let idp = idp.clone();
+        self.write(move |tx| idps::confirm(tx, &idp)).await
     }
 
     async fn create(&self, idp: &IdpName, kind: ResourceKind, edit: Edit) -> Result<Provisioned, StoreError> {
@@ -184,6 +196,13 @@ impl Store for SqliteStore {
             Ok((seq, all))
         })
         .await
+    }
+
+    async fn backup(&self, file: &Path) -> Result<AuditHead, StoreError> {
+        // On a connection of its own: SQLite copies no database from within a transaction.
+        let (store, file) = (self.path.clone(), file.to_owned());
+        let copied = tokio::task::spawn_blocking(move || backup::backup(&store, &file)).await;
+        copied.map_err(|error| StoreError::Failed(format!("the backup ended early: {error}")))?
     }
 
     fn is_alive(&self) -> bool {

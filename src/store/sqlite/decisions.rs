@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::json;
 
 use super::{
-    entitlement,
+    entitlement::{self, Barred},
     rows::{Hash, Id, Json, Time},
     tx::Tx,
 };
@@ -15,8 +15,8 @@ use crate::{
     ticket::SecretHash,
 };
 
-/// Records a decision. What is allowed is checked once more, here where all replicas meet: the person is active, and
-/// the event has started no run.
+/// Records a decision. What is allowed is checked once more, here where all replicas meet: the person is active, their
+/// IdP is believed, and the event has started no run.
 pub fn record(tx: &mut Tx<'_>, mut decision: NewDecision) -> Result<DecisionOutcome, StoreError> {
     let outcome = if decision.allowed { recheck(tx, &decision)? } else { DecisionOutcome::Recorded };
     if let Some(denial) = outcome.denial() {
@@ -69,12 +69,14 @@ pub fn record(tx: &mut Tx<'_>, mut decision: NewDecision) -> Result<DecisionOutc
 }
 
 fn recheck(tx: &Tx<'_>, decision: &NewDecision) -> Result<DecisionOutcome, StoreError> {
-    let active = match decision.user {
-        Some(user) => entitlement::active(tx, user)?.is_ok(),
-        None => false,
+    let barred = match decision.user {
+        Some(user) => entitlement::admitted(tx, user)?.err(),
+        None => Some(Barred::Deleted),
     };
-    if !active {
-        return Ok(DecisionOutcome::NotActive);
+    match barred {
+        None => {}
+        Some(Barred::Unconfirmed(idp)) => return Ok(DecisionOutcome::Unconfirmed(idp)),
+        Some(Barred::Deleted | Barred::Deactivated) => return Ok(DecisionOutcome::NotActive),
     }
     let spent = match &decision.ticket {
         Some(ticket) => spent_by(tx, ticket.spend_key)?,

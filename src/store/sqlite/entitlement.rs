@@ -1,4 +1,4 @@
-//! Who is entitled: a user that exists, is active and is at least one subject of the policy, by themselves or through
+//! Who is entitled: a user that exists, is active, whose IdP is believed, and who is at least one subject of the policy, by themselves or through
 //! nested groups. Judged on the rows of the transaction itself, so that no Directory can be behind.
 
 use std::collections::{HashMap, HashSet, hash_map::Entry};
@@ -22,12 +22,35 @@ pub struct Person {
     pub user_name: String,
     name_key: String,
     active: bool,
+    confirmed: bool,
+}
+
+/// Why a person may do nothing, whatever the policies say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Barred {
+    /// There is no such user any more.
+    Deleted,
+    /// They are not active.
+    Deactivated,
+    /// Nobody has confirmed their IdP since a backup was restored.
+    Unconfirmed(IdpName),
+}
+
+impl Barred {
+    /// As the reason why something ends.
+    pub fn reason(&self) -> RevocationReason {
+        match self {
+            Self::Deleted => RevocationReason::UserDeleted,
+            Self::Deactivated => RevocationReason::UserDeactivated,
+            Self::Unconfirmed(_) => RevocationReason::SecurityEvent,
+        }
+    }
 }
 
 /// A user, active or not.
 pub fn person(conn: &Connection, user: ResourceId) -> Result<Option<Person>, StoreError> {
     let mut select = conn.prepare_cached(
-        "SELECT p.ordinal, i.name, p.attributes ->> 'userName', p.name_key, p.active
+        "SELECT p.ordinal, i.name, p.attributes ->> 'userName', p.name_key, p.active, i.unconfirmed_since IS NULL
          FROM resources p JOIN idps i ON i.id = p.idp WHERE p.id = ?1 AND p.kind = 'User'",
     )?;
     let person = select.query_row([Id::from(user)], |row| {
@@ -38,22 +61,24 @@ pub fn person(conn: &Connection, user: ResourceId) -> Result<Option<Person>, Sto
             user_name: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
             name_key: row.get(3)?,
             active: row.get(4)?,
+            confirmed: row.get(5)?,
         })
     });
     Ok(person.optional()?)
 }
 
-/// Whether a user exists and is active: `Err` inside says why not.
-pub fn active(conn: &Connection, user: ResourceId) -> Result<Result<Person, RevocationReason>, StoreError> {
+/// A user who may do what policies say: `Err` inside says why not.
+pub fn admitted(conn: &Connection, user: ResourceId) -> Result<Result<Person, Barred>, StoreError> {
     Ok(match person(conn, user)? {
-        None => Err(RevocationReason::UserDeleted),
-        Some(person) if !person.active => Err(RevocationReason::UserDeactivated),
+        None => Err(Barred::Deleted),
+        Some(person) if !person.active => Err(Barred::Deactivated),
+        Some(person) if !person.confirmed => Err(Barred::Unconfirmed(person.idp)),
         Some(person) => Ok(person),
     })
 }
 
-/// A person, and the groups above them once a subject asks for those; or why they are gone.
-type Known = Result<(Person, Option<HashSet<i64>>), RevocationReason>;
+/// A person, and the groups above them once a subject asks for those; or why they may do nothing.
+type Known = Result<(Person, Option<HashSet<i64>>), Barred>;
 
 /// Judges many runs, and looks each person up once.
 pub struct Judge<'a> {
@@ -72,11 +97,11 @@ impl<'a> Judge<'a> {
         let conn = self.conn;
         let known = match self.people.entry(user) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(active(conn, user)?.map(|person| (person, None))),
+            Entry::Vacant(entry) => entry.insert(admitted(conn, user)?.map(|person| (person, None))),
         };
         let (person, groups) = match known {
             Ok((person, groups)) => (person, groups),
-            Err(reason) => return Ok(Some(*reason)),
+            Err(barred) => return Ok(Some(barred.reason())),
         };
         for subject in subjects {
             let group = match subject {

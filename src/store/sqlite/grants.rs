@@ -84,6 +84,8 @@ pub fn open(conn: &Connection, which: &Which<'_>) -> Result<Vec<GrantRecord>, St
         Which::Run(uid) => ("g.run_uid", Box::new((*uid).to_owned())),
         Which::User(user) => ("g.user_id", Box::new(Id::from(*user))),
         Which::One(id) => ("g.id", Box::new(Id::from(*id))),
+        // Of every row.
+        Which::All => ("1", Box::new(1)),
     };
     let sql = format!("{SELECT} WHERE {column} = ?1 AND g.phase IN ('Pending', 'Active') ORDER BY g.created_at");
     let mut select = conn.prepare_cached(&sql)?;

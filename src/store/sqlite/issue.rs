@@ -6,7 +6,7 @@ use rusqlite::params;
 use serde_json::json;
 
 use super::{
-    entitlement::{self, Judge},
+    entitlement::{self, Barred, Judge},
     grants,
     revoke::{self, about_grant},
     rows::{Id, Json, Time, Word},
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     api::{GrantPhase, RevocationReason},
     audit,
+    directory::unconfirmed,
     store::{Activated, Begun, GrantId, GrantRecord, Issued, NewGrant, Revocations, StoreError},
 };
 
@@ -34,6 +35,9 @@ pub fn begin(tx: &mut Tx<'_>, new: &NewGrant) -> Result<Begun, StoreError> {
     if tx.now() >= run.not_after() {
         let until = crate::clock::rfc3339(run.not_after());
         return Ok(Begun::Refused(format!("this run's authority ended at {until} (AccessPolicy {})", run.policy.name)));
+    }
+    if let Err(Barred::Unconfirmed(idp)) = entitlement::admitted(tx, run.user)? {
+        return Ok(Begun::Refused(unconfirmed(&idp)));
     }
     if let Some(reason) = Judge::new(tx).loss(run.user, &stored.subjects)? {
         return Ok(Begun::Refused(format!(

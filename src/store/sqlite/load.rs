@@ -16,17 +16,24 @@ const CHUNK: usize = 1000;
 /// not stand in memory twice. Returns the feed's number.
 pub fn feed(conn: &Connection, mut take: impl FnMut(Vec<Change>)) -> Result<i64, StoreError> {
     let seq = tx::feed_seq(conn)?;
-    let mut select = conn.prepare_cached("SELECT id, name FROM idps ORDER BY id")?;
-    let idps = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-    let idps: Vec<(i64, String)> = idps.collect::<Result<_, _>>()?;
-    let mut chunk: Vec<_> = idps.iter().map(|(_, name)| Change::Idp(IdpName::from(name.as_str()))).collect();
+    let mut select = conn.prepare_cached("SELECT id, name, unconfirmed_since IS NULL FROM idps ORDER BY id")?;
+    let idps = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
+    let idps: Vec<(i64, String, bool)> = idps.collect::<Result<_, _>>()?;
+    let mut chunk = Vec::new();
+    for (_, name, confirmed) in &idps {
+        let idp = IdpName::from(name.as_str());
+        chunk.push(Change::Idp(idp.clone()));
+        if !confirmed {
+            chunk.push(Change::Confirmed(idp, false));
+        }
+    }
     let mut push = |change, chunk: &mut Vec<Change>| {
         chunk.push(change);
         if chunk.len() >= CHUNK {
             take(std::mem::take(chunk));
         }
     };
-    for (idp, _) in &idps {
+    for (idp, ..) in &idps {
         query::scan(conn, *idp, ResourceKind::User, |stored| {
             push(Change::Put(Box::new(stored.resource)), &mut chunk);
             Ok(())

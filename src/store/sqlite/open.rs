@@ -14,8 +14,9 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::StoreError;
 
 /// `application_id` in the file's header: "SCTK".
-const APPLICATION: i32 = 0x5343_544B;
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_initial.sql")];
+pub const APPLICATION: i32 = 0x5343_544B;
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/0001_initial.sql"), include_str!("../migrations/0002_restore.sql")];
 const READERS: usize = 4;
 
 /// What an open store consists of.
@@ -28,10 +29,7 @@ pub struct Opened {
 
 /// Opens or makes the store at a path.
 pub fn open(path: &Path) -> Result<Opened, StoreError> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let directory = directory_of(path);
     make_directory(directory)?;
     let lock = lock(path)?;
     private_file(path).map_err(|error| io_error(path, &error))?;
@@ -60,13 +58,23 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
     Ok(Opened { writer, readers, lock })
 }
 
-fn prepare(conn: &Connection) -> rusqlite::Result<()> {
+/// The directory that a path stands in.
+pub fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// What every connection needs.
+pub fn prepare(conn: &Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(Duration::from_secs(5))?;
     conn.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
 
-fn make_directory(directory: &Path) -> Result<(), StoreError> {
+/// Makes the store's directory, ours alone.
+pub fn make_directory(directory: &Path) -> Result<(), StoreError> {
     if directory.is_dir() {
         return Ok(());
     }
@@ -78,7 +86,7 @@ fn make_directory(directory: &Path) -> Result<(), StoreError> {
 
 /// A lock on a file beside the store: SQLite's own locks would let a second process in between our transactions, and
 /// its Directory would go stale.
-fn lock(path: &Path) -> Result<File, StoreError> {
+pub fn lock(path: &Path) -> Result<File, StoreError> {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(".lock");
     let name = PathBuf::from(name);
@@ -103,7 +111,8 @@ fn private_file(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
+/// Brings a file to the schema that we know.
+pub fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (application, version) = (number("application_id")?, number("user_version")?);
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -127,6 +136,7 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn io_error(path: &Path, error: &io::Error) -> StoreError {
+/// A failure at a path.
+pub fn io_error(path: &Path, error: &io::Error) -> StoreError {
     StoreError::Failed(format!("{}: {error}", path.display()))
 }

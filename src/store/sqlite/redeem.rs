@@ -6,15 +6,15 @@ use serde_json::json;
 
 use super::{
     decisions,
-    entitlement::{self, Judge},
+    entitlement::{self, Barred, Judge},
     rows::{Hash, Time, whole_micros},
     runs,
     tx::Tx,
 };
 use crate::{
-    api::RevocationReason,
     audit::{self, Entry},
     clock::rfc3339,
+    directory::unconfirmed,
     store::{DecisionRecord, RedeemPolicy, RedeemRequest, Redemption, RunRecord, StoreError},
     ticket::SecretHash,
 };
@@ -23,6 +23,7 @@ struct Ticket {
     decision_id: String,
     expires_at: DateTime<Utc>,
     spend_key: SecretHash,
+    void: bool,
 }
 
 /// What a run that may start stands on.
@@ -47,6 +48,13 @@ pub fn redeem(tx: &mut Tx<'_>, request: &RedeemRequest) -> Result<Redemption, St
 fn judge<'a>(tx: &Tx<'_>, request: &'a RedeemRequest) -> Result<Result<Basis<'a>, String>, StoreError> {
     let (ticket, decision) = match request.ticket {
         Some(hash) => match ticket(tx, hash)? {
+            Some(ticket) if ticket.void => {
+                return Ok(Err(
+                    "the ticket of this run is of the time before scim-tekton's store was restored from a \
+                               backup, and void since; push again, or redeliver the webhook, for a fresh ticket"
+                        .into(),
+                ));
+            }
             Some(ticket) => {
                 let decision = decisions::get(tx, &ticket.decision_id)?;
                 (ticket, decision)
@@ -99,23 +107,23 @@ fn judge<'a>(tx: &Tx<'_>, request: &'a RedeemRequest) -> Result<Result<Basis<'a>
             policy.policy.name
         )));
     }
-    let person = match Judge::new(tx).loss(user, &policy.facts.subjects)? {
-        None => entitlement::active(tx, user)?,
-        Some(reason) => Err(reason),
+    let person = match entitlement::admitted(tx, user)? {
+        Ok(person) => person,
+        Err(Barred::Unconfirmed(idp)) => return Ok(Err(format!("{}, then push again", unconfirmed(&idp)))),
+        Err(Barred::Deleted | Barred::Deactivated) => {
+            return Ok(Err("the person behind this run is not active in the identity provider any more; ask its \
+                           administrators, then push again"
+                .into()));
+        }
     };
-    Ok(match person {
-        Ok(person) => Ok(Basis { ticket, decision, policy, person }),
-        Err(RevocationReason::UserDeactivated | RevocationReason::UserDeleted) => Err(
-            "the person behind this run is not active in the identity provider any more; ask its administrators, then \
-             push again"
-                .into(),
-        ),
-        Err(_) => Err(format!(
+    if Judge::new(tx).loss(user, &policy.facts.subjects)?.is_some() {
+        return Ok(Err(format!(
             "the person behind this run is not a subject of AccessPolicy {} any more; ask to be added to one of its \
              groups, then push again",
             policy.policy.name
-        )),
-    })
+        )));
+    }
+    Ok(Ok(Basis { ticket, decision, policy, person }))
 }
 
 fn start(tx: &mut Tx<'_>, request: &RedeemRequest, basis: Basis<'_>) -> Result<Redemption, StoreError> {
@@ -178,12 +186,14 @@ fn refuse(tx: &mut Tx<'_>, request: &RedeemRequest, sentence: String) -> Result<
 }
 
 fn ticket(conn: &Connection, hash: SecretHash) -> Result<Option<Ticket>, StoreError> {
-    let mut select = conn.prepare_cached("SELECT decision_id, expires_at, spend_key FROM tickets WHERE hash = ?1")?;
+    let mut select =
+        conn.prepare_cached("SELECT decision_id, expires_at, spend_key, void FROM tickets WHERE hash = ?1")?;
     let ticket = select.query_row([Hash(hash)], |row| {
         Ok(Ticket {
             decision_id: row.get(0)?,
             expires_at: row.get::<_, Time>(1)?.0,
             spend_key: row.get::<_, Hash>(2)?.0,
+            void: row.get(3)?,
         })
     });
     Ok(ticket.optional()?)

@@ -34,6 +34,8 @@ pub enum Which<'a> {
     User(ResourceId),
     /// This one.
     One(GrantId),
+    /// All that there are.
+    All,
 }
 
 /// How long after its end a run's pods are still looked for when the person is gone: Tekton lets cancelled pods take

@@ -3,15 +3,21 @@
 use std::ops::Deref;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use serde_json::json;
 
-use super::rows::{Id, Json, Time};
+use super::{
+    rows::{Id, Json, Time},
+    standing,
+};
 use crate::{
     audit::{self, Entry},
     directory::Change,
-    store::StoreError,
+    store::{AuditHead, StoreError},
 };
+
+/// More changes than a store sees between a backup and its restore: a thousand a second for eleven days.
+const FEED_LEAP: i64 = 1_000_000_000;
 
 /// Where the audit chain and the change feed stand, so that appending needs no read.
 #[derive(Clone, Debug)]
@@ -24,11 +30,7 @@ pub struct Heads {
 impl Heads {
     /// As the database has them.
     pub fn load(conn: &Connection) -> Result<Self, StoreError> {
-        let last = conn
-            .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let (audit_seq, audit_hash) = last.unwrap_or_else(|| (0, audit::GENESIS.to_owned()));
+        let AuditHead { seq: audit_seq, hash: audit_hash } = standing::head(conn)?;
         Ok(Self { audit_seq, audit_hash, feed_seq: feed_seq(conn)? })
     }
 
@@ -84,6 +86,7 @@ impl<'a> Tx<'a> {
         for change in changes {
             let (kind, id, body) = match change {
                 Change::Idp(idp) => ("idp", None, Some(json!({ "name": idp }))),
+                Change::Confirmed(idp, is) => ("confirmed", None, Some(json!({ "name": idp, "confirmed": is }))),
                 Change::Put(resource) => ("put", Some(resource.id), None),
                 Change::Deleted(kind, id) => ("deleted", Some(*id), Some(json!({ "kind": kind }))),
                 Change::Members { group, added, removed } => {
@@ -96,6 +99,17 @@ impl<'a> Tx<'a> {
             self.heads.feed_seq = self.conn.last_insert_rowid();
             self.changes.push(change.clone());
         }
+        Ok(())
+    }
+
+    /// Goes on with a number that no lost change can have had: whoever has seen a later state of the lost store (a
+    /// RoleBinding says from which one it was made) must not take this one for an older one for ever.
+    pub fn leap_feed(&mut self) -> Result<(), StoreError> {
+        let seq = self.heads.feed_seq + FEED_LEAP;
+        self.conn
+            .prepare_cached("INSERT INTO changes (seq, at, kind) VALUES (?1, ?2, 'restored')")?
+            .execute(params![seq, Time(self.now)])?;
+        self.heads.feed_seq = seq;
         Ok(())
     }
 

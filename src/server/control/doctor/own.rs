@@ -84,6 +84,13 @@ fn provider(directory: &Directory, idp: &IdpName, tokens: &[TokenRecord], rows: 
     let found = format!("{users} users, {groups} groups; {} tokens live; {changed}", live.len());
     // Silence is normal for a push, so it is shown and not judged.
     let create = format!("`scim-tekton idp token create {idp}`, and give the token to the IdP");
+    if !directory.is_confirmed(idp) {
+        let mend = format!(
+            "let the IdP push everybody again, look at `scim-tekton users list`, then `scim-tekton idp confirm {idp}`"
+        );
+        let found = format!("{found}: not confirmed since a backup was restored, so its people are denied");
+        return Finding::fail(check, found, mend);
+    }
     if live.is_empty() {
         return Finding::warn(check, format!("{found}: who leaves is not deactivated here"), create);
     }
@@ -218,6 +225,18 @@ mod tests {
         let found = findings(&store).await;
         assert!(found[3].1 == Verdict::Warn && found[3].2.contains("0 tokens live"), "{found:?}");
         assert!(found[4].1 == Verdict::Fail && found[4].2.contains("the oldest since"), "{found:?}");
+    }
+
+    #[tokio::test]
+    async fn an_idp_that_nobody_confirmed_since_a_restore_is_a_failure_with_its_mend() {
+        let store = FakeStore::default();
+        *store.tokens.lock().unwrap() = vec![token(60)];
+        let mut directory = Directory::default();
+        directory.apply(1, &[Change::Idp("okta".into()), Change::Confirmed("okta".into(), false)]);
+        let findings = check(&store, &directory, now()).await;
+        let okta = findings.iter().find(|found| found.check == "idp okta").unwrap();
+        assert!(okta.verdict == Verdict::Fail && okta.found.contains("its people are denied"), "{okta:?}");
+        assert!(okta.mend.as_ref().unwrap().ends_with("`scim-tekton idp confirm okta`"), "{okta:?}");
     }
 
     #[tokio::test]

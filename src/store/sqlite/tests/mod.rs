@@ -8,6 +8,7 @@ mod leavers;
 mod lists;
 mod people;
 mod plans;
+mod restore;
 mod runs;
 mod tickets;
 
