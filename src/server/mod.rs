@@ -12,5 +12,6 @@ mod install;
 mod listeners;
 mod parts;
 mod serve;
+mod verifier;
 
 pub use serve::{ServeError, serve};

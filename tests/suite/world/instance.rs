@@ -5,7 +5,7 @@ use kube::{Api, Client};
 use scim_tekton::api::tekton::ClusterInterceptor;
 use serde_json::Value;
 
-use super::{Outcome, run};
+use super::{Outcome, attempt, run};
 
 /// The installed instance.
 pub struct Instance {
@@ -50,6 +50,13 @@ impl Instance {
         let mut all = args.to_vec();
         all.extend(["-o", "json"]);
         Ok(serde_json::from_str(&self.cli(&all).await?)?)
+    }
+
+    /// What `doctor` finds, and whether it says by its exit code that nothing fails.
+    pub async fn checkup(&self) -> Outcome<(bool, Value)> {
+        let (well, out, err) = attempt("kubectl", &Self::exec(&["doctor", "-o", "json"]), None).await?;
+        let checkup = serde_json::from_str(&out).map_err(|error| format!("doctor: {error}: {err}{out}"))?;
+        Ok((well, checkup))
     }
 
     fn exec<'a>(args: &[&'a str]) -> Vec<&'a str> {
