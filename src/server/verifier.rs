@@ -69,22 +69,27 @@ fn no_answer(error: &reqwest::Error) -> NoAnswer {
     if error.is_timeout() {
         return NoAnswer::Unreachable(format!("nothing within {} s", PATIENCE.as_secs()));
     }
-    let mut at: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = at {
-        // An I/O error hides what it carries from `source`.
-        let carried = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let carried = carried.and_then(|carried| carried.downcast_ref::<rustls::Error>());
-        if let Some(tls) = carried.or_else(|| error.downcast_ref::<rustls::Error>()) {
-            return NoAnswer::Tls(in_words(tls));
-        }
-        at = error.source();
+    match tls_error(error) {
+        Some(tls) => NoAnswer::Tls(in_words(tls)),
+        None => NoAnswer::Unreachable(innermost(error)),
     }
-    NoAnswer::Unreachable(innermost(error))
+}
+
+/// An I/O error hides what it carries from `source`, and may carry another.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = error.downcast_ref::<rustls::Error>() {
+        return Some(found);
+    }
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(carried) => tls_error(carried),
+        None => error.source().and_then(tls_error),
+    }
 }
 
 fn in_words(error: &rustls::Error) -> String {
     match error {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        // The latter is that of another CA with our CA's name.
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             "its certificate is neither from our CA nor from one that this machine trusts".into()
         }
         rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {

@@ -70,7 +70,7 @@ fn judge(holdings: &[Holding], names: &Names) -> Vec<Finding> {
     let of = |power| others.iter().copied().filter(move |it| it.power == power).collect::<Vec<_>>();
     vec![
         listeners(&stock),
-        finding("cluster admins", "may do everything, beside system:masters", of(Power::All)),
+        finding("cluster admins", "may do everything", of(Power::All)),
         finding("others: Secrets", &format!("may read or replace Secrets in {ours}"), of(Power::Secrets)),
         finding("others: pods", &format!("may make pods in {ours}, or enter them"), of(Power::Pods)),
         finding("others: accounts", &format!("may act as accounts of {ours}"), of(Power::Accounts)),
@@ -80,7 +80,7 @@ fn judge(holdings: &[Holding], names: &Names) -> Vec<Finding> {
 
 fn finding(check: &str, may: &str, holdings: Vec<&Holding>) -> Finding {
     if holdings.is_empty() {
-        return Finding::ok(check, format!("nobody {may}"));
+        return Finding::ok(check, format!("nobody else {may}"));
     }
     let everybody = holdings.iter().any(|it| it.everybody);
     let told = told(holdings.into_iter().map(|it| (it.who.as_str(), it.by.as_str())));

@@ -114,7 +114,7 @@ fn each_power_of_a_stranger_is_a_warning_that_names_him_and_his_bindings() {
     bindings.everywhere("sudo", "persons", &group("support"));
     let ours = "scim-tekton and scim-tekton-grants";
     let expected = [
-        ("cluster admins", "1 may do everything, beside system:masters: User olga (ClusterRoleBinding ops)".to_owned()),
+        ("cluster admins", "1 may do everything: User olga (ClusterRoleBinding ops)".to_owned()),
         (
             "others: Secrets",
             format!(
