@@ -99,7 +99,7 @@ fn listeners(stock: &[&Holding]) -> Finding {
     let bindings: BTreeSet<_> = stock.iter().map(|it| it.by.as_str()).collect();
     let roles: BTreeSet<_> = stock.iter().map(|it| it.role.as_str()).collect();
     let found = format!(
-        "Tekton's {} gives power over every Secret or account of the cluster, ours too, to: {}",
+        "power over every Secret or account of the cluster, ours too, by Tekton's {}: {}",
         roles.into_iter().collect::<Vec<_>>().join(" and "),
         listed(told)
     );
