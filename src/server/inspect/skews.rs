@@ -4,7 +4,11 @@ use chrono::{DateTime, Duration, Utc};
 use http::{Request, header};
 use kube::client::Body;
 
-use crate::{clock::Clock, cluster::ApiServer, server::control::doctor::Skew};
+use crate::{
+    clock::Clock,
+    cluster::ApiServer,
+    server::{control::doctor::Skew, verifier::innermost},
+};
 
 pub(super) async fn of(server: &ApiServer, clock: &Clock) -> Skew {
     (server.address.to_string(), read(server, clock).await)
@@ -14,7 +18,7 @@ async fn read(server: &ApiServer, clock: &Clock) -> Result<Duration, String> {
     // Everybody may read it, and it costs nothing.
     let request = Request::get("/version").body(Body::empty()).map_err(|error| error.to_string())?;
     let asked = clock();
-    let answer = server.client.send(request).await.map_err(|error| error.to_string())?;
+    let answer = server.client.send(request).await.map_err(|error| innermost(&error))?;
     let answered = clock();
     let date = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok());
     let date = date.ok_or("its answer has no Date")?;
