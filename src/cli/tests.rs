@@ -96,6 +96,7 @@ fn start_with(store: Arc<dyn Store>, fake: Arc<FakeStore>) -> Server {
         catalog: Arc::default(),
         settings: Arc::default(),
         cluster: None,
+        issuer: None,
         clock: Arc::new(|| DateTime::UNIX_EPOCH),
         effects: seen.clone(),
     };
@@ -313,6 +314,7 @@ async fn doctor_looks_at_everything_that_a_server_without_a_cluster_has() {
     let expected = [
         ("store", Verdict::Ok),
         ("audit log", Verdict::Ok),
+        ("clock", Verdict::Ok),
         ("directory", Verdict::Ok),
         ("idp entra", Verdict::Warn),
         ("idp okta", Verdict::Warn),

@@ -5,7 +5,7 @@ use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
     SubjectAccessReviewSpec,
 };
-use kube::{Api, api::PostParams};
+use kube::{Api, Client, api::PostParams};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -58,14 +58,7 @@ pub enum Verdict {
 impl ApiServer {
     /// Whether the holder of this token may do this, as this API server sees it now.
     pub async fn may_token(&self, token: &SecretString, action: &Action) -> Verdict {
-        let review = SelfSubjectAccessReview {
-            spec: SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(action.attributes()),
-                ..SelfSubjectAccessReviewSpec::default()
-            },
-            ..SelfSubjectAccessReview::default()
-        };
-        let body = serde_json::to_vec(&review).unwrap_or_default();
+        let body = serde_json::to_vec(&self_review(action)).unwrap_or_default();
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
         let request = match with_token(Method::POST, path, token, body) {
             Ok(request) => request,
@@ -110,6 +103,26 @@ impl ApiServer {
             // A 403 here would be about us, not about the account.
             Err(error) => Verdict::Unknown(error.to_string()),
         }
+    }
+}
+
+/// Whether the account of this client may do this, as the API server that answers sees it now.
+pub async fn may_we(client: &Client, action: &Action) -> Verdict {
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    match reviews.create(&PostParams::default(), &self_review(action)).await {
+        Ok(review) => verdict(review.status),
+        // Everybody may ask this about themselves, so a 403 is about something else.
+        Err(error) => Verdict::Unknown(error.to_string()),
+    }
+}
+
+fn self_review(action: &Action) -> SelfSubjectAccessReview {
+    SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(action.attributes()),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
     }
 }
 

@@ -13,5 +13,6 @@ mod install;
 mod listeners;
 mod parts;
 mod serve;
+mod verifier;
 
 pub use serve::{ServeError, serve};

@@ -13,12 +13,16 @@ use super::{
     admin::AdminState,
     cluster::{self, Clustered, Shared},
     commanded::Commanded,
-    control::{ControlState, doctor::Inspect},
+    control::{
+        ControlState,
+        doctor::{AskIssuer, Inspect, Names},
+    },
     denials::EventNotifier,
     folder,
     high_water::{HighWater, Place},
     inspect::Inspector,
     install,
+    verifier::Verifier,
 };
 use crate::{
     clock::{self, Clock},
@@ -166,11 +170,25 @@ impl Parts {
     fn inspector(&self, clustered: &Clustered) -> Arc<dyn Inspect> {
         let config = &self.config;
         Arc::new(Inspector {
-            client: clustered.context.cluster.direct.clone(),
-            interceptor: config.runs(Component::Interceptor).then(|| config.cluster_interceptor.name.clone()),
+            cluster: clustered.context.cluster.clone(),
+            names: Names {
+                install: config.install_namespace.clone(),
+                grants: config.grants_namespace.clone(),
+                interceptor: config.cluster_interceptor.name.clone(),
+            },
+            intercepts: config.runs(Component::Interceptor),
             ca: self.ca.certificate_pem().to_owned(),
-            install_namespace: config.install_namespace.clone(),
-            grants_namespace: config.grants_namespace.clone(),
+            clock: Arc::clone(&self.clock),
+        })
+    }
+
+    /// For `doctor`: as somebody sees our issuer who knows its name and trusts our CA.
+    fn verifier(&self) -> Arc<dyn AskIssuer> {
+        Arc::new(Verifier {
+            url: self.config.external_url(),
+            ca: self.ca.certificate_pem().to_owned(),
+            keys: Arc::clone(&self.keys),
+            clock: Arc::clone(&self.clock),
         })
     }
 
@@ -182,6 +200,7 @@ impl Parts {
             catalog: Arc::clone(&self.catalog),
             settings: Arc::new(interceptor::Settings::from(&self.config)),
             cluster: self.clustered.as_ref().map(|clustered| self.inspector(clustered)),
+            issuer: self.config.runs(Component::Issuer).then(|| self.verifier()),
             clock: Arc::clone(&self.clock),
             effects: Arc::new(Commanded {
                 revoker: self.clustered.as_ref().map(|clustered| Arc::clone(&clustered.context.revoker)),

@@ -63,6 +63,8 @@ pub struct ControlState {
     pub settings: Arc<Settings>,
     /// The cluster, where there is one.
     pub cluster: Option<Arc<dyn doctor::Inspect>>,
+    /// The issuer by its public name, where this server runs it.
+    pub issuer: Option<Arc<dyn doctor::AskIssuer>>,
     /// What time it is.
     pub clock: Clock,
     /// What follows from a command.

@@ -66,6 +66,9 @@ pub fn together() -> Vec<Case> {
 pub fn alone() -> Vec<Case> {
     cases![
         doctor::doctor_says_ok_on_the_installed_instance,
+        doctor::doctor_fails_on_an_account_under_tektons_stock_role_and_names_it,
+        doctor::doctor_warns_of_a_tenant_who_may_read_secrets_in_our_namespace,
+        doctor::doctor_names_the_right_that_we_lack_and_the_one_that_nobody_gave_us,
         held::g2_no_request_sent_after_the_answer_succeeds_in_100_of_100,
         held::with_revocation_switched_off_the_same_test_fails,
         restart::g1_what_was_begun_is_finished_after_kill_9,

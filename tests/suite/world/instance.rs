@@ -7,7 +7,7 @@ use kube::{Api, Client};
 use scim_tekton::api::tekton::ClusterInterceptor;
 use serde_json::Value;
 
-use super::{CHAOS, Outcome, Process, run};
+use super::{CHAOS, Outcome, Process, attempt, run};
 
 /// An instance.
 pub struct Instance {
@@ -56,11 +56,18 @@ impl Instance {
 
     /// Our own command line: inside the installed pod, or beside the process.
     pub async fn cli(&self, args: &[&str]) -> Outcome<String> {
-        if let Some(process) = &self.process {
-            return process.cli(args).await;
-        }
-        let pod = ["exec", "-n", "scim-tekton", "deploy/scim-tekton", "--", "scim-tekton"];
-        run("kubectl", &[&pod, args].concat(), None).await
+        let (program, args) = self.command(args);
+        run(&program, &args.iter().map(String::as_str).collect::<Vec<_>>(), None).await
+    }
+
+    fn command(&self, args: &[&str]) -> (String, Vec<String>) {
+        const IN_THE_POD: [&str; 6] = ["exec", "-n", "scim-tekton", "deploy/scim-tekton", "--", "scim-tekton"];
+        let (program, mut all) = match &self.process {
+            Some(process) => process.program(),
+            None => ("kubectl".to_owned(), IN_THE_POD.map(str::to_owned).into()),
+        };
+        all.extend(args.iter().map(|arg| (*arg).to_owned()));
+        (program, all)
     }
 
     /// The same, its output as JSON.
@@ -68,6 +75,14 @@ impl Instance {
         let mut all = args.to_vec();
         all.extend(["-o", "json"]);
         Ok(serde_json::from_str(&self.cli(&all).await?)?)
+    }
+
+    /// What `doctor` finds, and whether it says by its exit code that nothing fails.
+    pub async fn checkup(&self) -> Outcome<(bool, Value)> {
+        let (program, args) = self.command(&["doctor", "-o", "json"]);
+        let (well, out, err) = attempt(&program, &args.iter().map(String::as_str).collect::<Vec<_>>(), None).await?;
+        let checkup = serde_json::from_str(&out).map_err(|error| format!("doctor: {error}: {err}{out}"))?;
+        Ok((well, checkup))
     }
 
     /// The metric of this name and labels, summed; 0 if there is none.

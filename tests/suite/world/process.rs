@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{OUR_TIME, Outcome, apply, eventually, kubectl, run};
+use super::{OUR_TIME, Outcome, apply, eventually, kubectl};
 use crate::ensure;
 
 /// Name of its ClusterInterceptor, and value of the label on its namespaces.
@@ -127,10 +127,9 @@ impl Process {
         Ok(())
     }
 
-    /// Our command line against it.
-    pub async fn cli(&self, args: &[&str]) -> Outcome<String> {
-        let config = self.file("config.yaml").display().to_string();
-        run(&self.binary, &[&["--config", &config], args].concat(), None).await
+    /// Our command line against it: the program, and its first arguments.
+    pub fn program(&self) -> (String, Vec<String>) {
+        (self.binary.clone(), vec!["--config".into(), self.file("config.yaml").display().to_string()])
     }
 
     /// Its metrics.

@@ -3,9 +3,12 @@
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use serde_json::Value;
 
-use super::super::{
-    audit::newest,
-    wire::{Finding, token_state},
+use super::{
+    super::{
+        audit::newest,
+        wire::{Finding, token_state},
+    },
+    clocks,
 };
 use crate::{
     api::GrantPhase,
@@ -31,6 +34,7 @@ pub(super) async fn check(store: &dyn Store, directory: &Directory, now: DateTim
     let stored = async {
         let (before, rows) = last_rows(store).await?;
         findings.push(chain(before.as_ref(), &rows));
+        findings.push(clocks::own(rows.last().map(|row| row.at), now));
         findings.extend(people(directory, &store.tokens().await?, &rows, now));
         findings.push(revocations(store, now).await?);
         Ok::<_, StoreError>(())
@@ -199,6 +203,7 @@ mod tests {
         let expected = [
             ("store", "answers"),
             ("audit log", "the last 1000 of 1500 rows follow from each other"),
+            ("clock", "not behind the audit log"),
             ("directory", "0 users, 0 of them active; 0 groups"),
             ("idp okta", "0 users, 0 groups; 2 tokens live; last change 1970-01-01T00:25:00Z"),
             ("revocations", "none is pending"),
@@ -218,13 +223,13 @@ mod tests {
         store.grants.lock().unwrap().push(grant);
         let found = findings(&store).await;
         assert!(found[1].1 == Verdict::Fail && found[1].2.starts_with("row 3"), "{found:?}");
-        assert!(found[3].1 == Verdict::Warn && found[3].2.ends_with("the last ends 1970-04-14T00:00:00Z"), "{found:?}");
-        assert!(found[4].1 == Verdict::Ok && found[4].2.starts_with("1 Grants"), "{found:?}");
+        assert!(found[4].1 == Verdict::Warn && found[4].2.ends_with("the last ends 1970-04-14T00:00:00Z"), "{found:?}");
+        assert!(found[5].1 == Verdict::Ok && found[5].2.starts_with("1 Grants"), "{found:?}");
         store.tokens.lock().unwrap().clear();
         store.grants.lock().unwrap()[0].asked_at = Some(now() - Duration::minutes(2));
         let found = findings(&store).await;
-        assert!(found[3].1 == Verdict::Warn && found[3].2.contains("0 tokens live"), "{found:?}");
-        assert!(found[4].1 == Verdict::Fail && found[4].2.contains("the oldest since"), "{found:?}");
+        assert!(found[4].1 == Verdict::Warn && found[4].2.contains("0 tokens live"), "{found:?}");
+        assert!(found[5].1 == Verdict::Fail && found[5].2.contains("the oldest since"), "{found:?}");
     }
 
     #[tokio::test]
