@@ -1,5 +1,7 @@
 //! What `doctor` asks the API server. Everything is read by its name, and of Secrets only when they were written.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::future::{join, join_all};
@@ -7,13 +9,19 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
-use super::control::doctor::{ADMISSION_POLICIES, ClusterFacts, Gate, Inspect, Seen};
-use crate::{api, cluster::time};
+use super::control::doctor::{ClusterFacts, Gate, Inspect, Seen};
+use crate::{
+    api,
+    cluster::time,
+    controller::admission::{Guard, POLICIES},
+};
 
 /// Looks with our own account.
 pub struct Inspector {
     /// Without retries, with a time limit: somebody waits at a terminal.
     pub client: Client,
+    /// What the running check says.
+    pub admission: Arc<Guard>,
     /// Name of our ClusterInterceptor, where this server runs the interceptor.
     pub interceptor: Option<String>,
     /// Our CA, PEM.
@@ -29,7 +37,7 @@ impl Inspect for Inspector {
     async fn look(&self, secrets: Vec<String>) -> ClusterFacts {
         let crds = api::crds().into_iter().filter_map(|crd| crd.metadata.name);
         let crds = crds.map(|name| async move { (name.clone(), self.seen(&name).await) });
-        let gates = ADMISSION_POLICIES.map(|name| async move {
+        let gates = POLICIES.map(|name| async move {
             let (policy, binding) = join(self.seen(name), self.seen(name)).await;
             Gate { name: name.into(), policy, binding }
         });
@@ -54,6 +62,7 @@ impl Inspect for Inspector {
             interceptor,
             ca: self.ca.clone(),
             gates,
+            guard: Some(self.admission.check()),
             grants_namespace: Some((self.grants_namespace.clone(), grants)),
             secrets: secrets.into_iter().collect(),
         }

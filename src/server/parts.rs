@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::{
     ServeError,
-    admin::AdminState,
+    admin::{AdminState, Check},
     cluster::{self, Clustered, Shared},
     commanded::Commanded,
     control::{ControlState, doctor::Inspect},
@@ -150,7 +150,10 @@ impl Parts {
     pub fn admin_state(&self, metrics: PrometheusHandle) -> AdminState {
         let context = self.clustered.as_ref().map(|clustered| Arc::clone(&clustered.context));
         let checks = Arc::new(move || match &context {
-            Some(context) => vec![("catalog", context.catalog_ready.is_ready())],
+            Some(context) => vec![
+                Check::part("catalog", context.catalog_ready.is_ready()),
+                Check::detail("admission", context.admission.check().is_ok()),
+            ],
             None => vec![],
         });
         AdminState { store: self.shared_store(), checks, metrics: Arc::new(move || metrics.render()) }
@@ -161,6 +164,7 @@ impl Parts {
         let config = &self.config;
         Arc::new(Inspector {
             client: clustered.context.cluster.direct.clone(),
+            admission: Arc::clone(&clustered.context.admission),
             interceptor: config.runs(Component::Interceptor).then(|| config.cluster_interceptor.name.clone()),
             ca: self.ca.certificate_pem().to_owned(),
             install_namespace: config.install_namespace.clone(),
@@ -211,8 +215,11 @@ async fn load_keys(
     let now = clock();
     if let Some(cluster) = cluster {
         let (client, namespace) = (&cluster.direct, &config.install_namespace);
-        let ca = install::load_or_make(client, namespace, CA_SECRET, || CertificateAuthority::make(now)).await?;
-        let keys = install::load_or_make(client, namespace, KEYS_SECRET, || SigningKeys::generate(now)).await?;
+        let instance = &config.cluster_interceptor.name;
+        let ca =
+            install::load_or_make(client, namespace, CA_SECRET, instance, || CertificateAuthority::make(now)).await?;
+        let keys =
+            install::load_or_make(client, namespace, KEYS_SECRET, instance, || SigningKeys::generate(now)).await?;
         return Ok((ca, keys));
     }
     let path = config.sqlite_path()?;

@@ -8,7 +8,7 @@ mod cluster;
 mod own;
 mod policies;
 
-pub use cluster::{ADMISSION_POLICIES, ClusterFacts, Gate, Seen};
+pub use cluster::{ClusterFacts, Gate, Seen};
 
 use async_trait::async_trait;
 use axum::{Json, extract::State};
