@@ -58,10 +58,15 @@ impl Instance {
         all
     }
 
+    /// What the admin listener answers.
+    pub async fn admin(&self, path: &str) -> Outcome<String> {
+        let path = format!("/api/v1/namespaces/scim-tekton/services/scim-tekton:admin/proxy/{path}");
+        run("kubectl", &["get", "--raw", &path], None).await
+    }
+
     /// The metric of this name and labels, summed; 0 if there is none.
     pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Outcome<f64> {
-        let path = "/api/v1/namespaces/scim-tekton/services/scim-tekton:admin/proxy/metrics";
-        let text = run("kubectl", &["get", "--raw", path], None).await?;
+        let text = self.admin("metrics").await?;
         Ok(text
             .lines()
             .filter(|line| line.split(['{', ' ']).next() == Some(name))
