@@ -20,8 +20,8 @@ use crate::{
 pub struct Inspector {
     /// Without retries, with a time limit: somebody waits at a terminal.
     pub client: Client,
-    /// What the running check says.
-    pub admission: Arc<Guard>,
+    /// What the running check says, where this server runs the controller.
+    pub admission: Option<Arc<Guard>>,
     /// Name of our ClusterInterceptor, where this server runs the interceptor.
     pub interceptor: Option<String>,
     /// Our CA, PEM.
@@ -62,7 +62,7 @@ impl Inspect for Inspector {
             interceptor,
             ca: self.ca.clone(),
             gates,
-            guard: Some(self.admission.check()),
+            guard: self.admission.as_ref().map(|guard| guard.check()),
             grants_namespace: Some((self.grants_namespace.clone(), grants)),
             secrets: secrets.into_iter().collect(),
         }

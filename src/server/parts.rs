@@ -149,11 +149,16 @@ impl Parts {
     /// For the admin listener.
     pub fn admin_state(&self, metrics: PrometheusHandle) -> AdminState {
         let context = self.clustered.as_ref().map(|clustered| Arc::clone(&clustered.context));
+        let controls = self.config.runs(Component::Controller);
         let checks = Arc::new(move || match &context {
-            Some(context) => vec![
-                Check::part("catalog", context.catalog_ready.is_ready()),
-                Check::detail("admission", context.admission.check().is_ok()),
-            ],
+            Some(context) => {
+                let mut checks = vec![Check::part("catalog", context.catalog_ready.is_ready())];
+                // Only who redeems and issues looks.
+                if controls {
+                    checks.push(Check::detail("admission", context.admission.check().is_ok()));
+                }
+                checks
+            }
             None => vec![],
         });
         AdminState { store: self.shared_store(), checks, metrics: Arc::new(move || metrics.render()) }
@@ -164,7 +169,7 @@ impl Parts {
         let config = &self.config;
         Arc::new(Inspector {
             client: clustered.context.cluster.direct.clone(),
-            admission: Arc::clone(&clustered.context.admission),
+            admission: config.runs(Component::Controller).then(|| Arc::clone(&clustered.context.admission)),
             interceptor: config.runs(Component::Interceptor).then(|| config.cluster_interceptor.name.clone()),
             ca: self.ca.certificate_pem().to_owned(),
             install_namespace: config.install_namespace.clone(),

@@ -93,7 +93,7 @@ spec: {tasks: [{name: hold, taskRef: {apiVersion: example.com/v1, kind: NobodyAn
     .await
 }
 
-/// Tekton asks whoever resolves, by a ResolutionRequest. It would merge the annotations of what it gets into the run, but
+/// Tekton asks whoever resolves, by a `ResolutionRequest`. It would merge the annotations of what it gets into the run, but
 /// first tries, as a dry run, whether the API server admits such a Pipeline.
 async fn brought_by_a_remote_pipeline(shop: &Shop, pipeline: &str) -> Outcome {
     let ns = &shop.namespace;
@@ -193,7 +193,10 @@ pub async fn child_pipeline_run_with_a_copied_ticket(world: Arc<World>) -> Outco
             let (status, reason) = shop.ended(&name).await?;
             ensure!(status == "False", "{name}: Succeeded={status}, reason {reason}");
         }
-        Ok(())
+        // Nor does any of it keep a parent from being deleted without its children.
+        let parent = parent.name_any();
+        let delete = ["delete", "pipelinerun", &parent, "-n", &shop.namespace, "--cascade=orphan", "--timeout=30s"];
+        Caller::admin().may(&delete, None).await.map(drop)
     })
     .await
 }
