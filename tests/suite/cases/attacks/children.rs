@@ -94,7 +94,8 @@ async fn forged(shop: &Shop) -> Outcome {
         editor.patches(ns, &plain, r#"{"metadata": {"labels": {"team": "shop"}}}"#).await?;
         editor.may(&["delete", &plain, "-n", ns, "--wait=false"], None).await?;
     }
-    by_the_uid_alone_is_no_child(shop, &editor, &owner("v1", "ConfigMap", true)).await?;
+    // Of a kind that does not exist, or the garbage collector would be faster than we.
+    by_the_uid_alone_is_no_child(shop, &editor, &owner("example.com/v1", "PipelineRun", true)).await?;
     whom_the_admin_lists_may(shop, &owner("tekton.dev/v1", "PipelineRun", true)).await?;
     shop.grants(&name, GrantPhase::Active, 2).await.map(drop)
 }
