@@ -76,6 +76,8 @@ metrics_table! {
         describe_counter!("SCIM requests, by endpoint, verb and status");
     SCIM_SECONDS = "scim_tekton_scim_request_seconds",
         describe_histogram!(Unit::Seconds, "From a SCIM request to its answer, by endpoint, verb and status");
+    ADMISSION_POLICIES_HOLD = "scim_tekton_admission_policies_hold",
+        describe_gauge!("1 while our admission policies are seen to hold; at 0 nothing is redeemed, issued or renewed");
     REDEMPTIONS_REFUSED = "scim_tekton_redemptions_refused_total",
         describe_counter!("Runs that must not start: their tickets were refused");
     GRANTS_ISSUED = "scim_tekton_grants_issued_total",

@@ -196,6 +196,12 @@ pub fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
+/// Whether our admission policies kept us from an object that does not carry our label: what we made is not there.
+pub fn is_not_ours(error: &kube::Error) -> bool {
+    let by_policy = "ValidatingAdmissionPolicy 'scim-tekton-own-accounts'";
+    matches!(error, kube::Error::Api(status) if status.code == 403 && status.message.contains(by_policy))
+}
+
 /// Whether an error says that the object exists, or has changed meanwhile.
 pub fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)

@@ -26,6 +26,7 @@ const DEFAULT_TTL: Duration = Duration::minutes(15);
 
 /// Issues the credential that a CustomRun asks for, or finds it issued already.
 pub async fn issue(context: &Arc<Context>, custom: &CustomRun) -> Result<GrantRecord, IssueError> {
+    context.admission.check().map_err(IssueError::Unavailable)?;
     let namespace = custom.namespace().unwrap_or_default();
     let run = owner(context, custom, &namespace).await?;
     let row = redeemed(context, &run).await?;

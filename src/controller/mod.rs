@@ -1,9 +1,11 @@
 //! The controllers: PipelineRuns (redeem, start, end), CustomRuns (issue), Grants, GroupRoleBindings, what is found out
-//! about AccessPolicies and CredentialTemplates, and the watches that feed the policies' catalog. All of it is level-triggered: what an event told is only a reason to look.
+//! about AccessPolicies and CredentialTemplates, the check that the admission policies hold, and the watches that feed
+//! the policies' catalog. All of it is level-triggered: what an event told is only a reason to look.
 //!
 //! Uses `revocation`, `credential`, `store`, `cluster`, `policy`, `directory`.
 
 mod access_policy;
+pub mod admission;
 pub mod catalog;
 mod credential_template;
 mod custom_run;
@@ -63,6 +65,8 @@ pub struct Context {
     pub oidc: Arc<OidcProvider>,
     /// GroupRoleBindings.
     pub rbac: Arc<RbacSync>,
+    /// Whether our admission policies hold.
+    pub admission: Arc<admission::Guard>,
     /// How we speak to people.
     pub events: Events,
     /// Where we act.
@@ -73,6 +77,8 @@ pub struct Context {
     pub instance: String,
     /// Where EventSources' secrets are.
     pub install_namespace: String,
+    /// Where Grants' accounts are.
+    pub grants_namespace: String,
 }
 
 /// Why a reconciliation failed; it is tried again with backoff.
@@ -113,6 +119,7 @@ fn watch_config() -> watcher::Config {
 pub async fn run(context: Arc<Context>) {
     let mut all = JoinSet::new();
     all.spawn(named("API servers", context.cluster.clone().keep_fresh()));
+    all.spawn(named("admission policies", admission::keep(Arc::clone(&context))));
     all.spawn(named("sweep", Arc::clone(&context.revoker).sweep()));
     all.spawn(named("catalog", catalog::keep(Arc::clone(&context))));
     all.spawn(named("controllers", async move {

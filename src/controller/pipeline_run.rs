@@ -64,6 +64,11 @@ async fn redeem(
     ticket: &str,
     namespace: &str,
 ) -> Result<Action, ControllerError> {
+    if let Err(why) = context.admission.check() {
+        // Not its fault: it waits.
+        context.events.warning(&run.object_ref(&()), "RedemptionDelayed", "Redeem", &why).await;
+        return Ok(Action::requeue(Duration::from_secs(5)));
+    }
     let catalog = context.catalog.load_full();
     let directory = context.directory.load_full();
     let policies = catalog

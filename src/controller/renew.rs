@@ -62,9 +62,11 @@ async fn renew(context: Arc<Context>, grant: GrantRecord) {
         Err(error) => return warn!(grant = %grant.id, %error, "can't renew yet"),
     };
     fail::fail_point!("renew::before_token");
-    let material = match grant.provider.as_str() {
-        "kubernetes" => context.kubernetes.renew(&grant, ttl(&grant)).await,
-        _ => oidc_material(&context, &grant, &run, ttl(&grant)),
+    let material = match (context.admission.check(), grant.provider.as_str()) {
+        // A fresh credential is an issue.
+        (Err(why), _) => Err(IssueError::Unavailable(why)),
+        (Ok(()), "kubernetes") => context.kubernetes.renew(&grant, ttl(&grant)).await,
+        (Ok(()), _) => oidc_material(&context, &grant, &run, ttl(&grant)),
     };
     let material = match material {
         Ok(material) => material,

@@ -20,7 +20,7 @@ use secrecy::ExposeSecret;
 use super::Material;
 use crate::{
     api::{GRANT_LABEL, INSTANCE_LABEL},
-    cluster::{is_conflict, is_not_found},
+    cluster::{is_conflict, is_not_found, is_not_ours},
     store::{GrantId, GrantRecord},
 };
 
@@ -78,11 +78,11 @@ fn secret(grant: &GrantRecord, instance: &str, material: &Material) -> Secret {
     }
 }
 
-/// Takes the copy away; one that is gone already is no error.
+/// Takes the copy away; one that is gone already, or whose name somebody else has taken since, is no error.
 pub async fn withdraw(client: &Client, grant: &GrantRecord) -> kube::Result<()> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &grant.namespace);
     match secrets.delete(&secret_name(grant.id), &DeleteParams::default()).await {
-        Err(error) if !is_not_found(&error) => Err(error),
+        Err(error) if !is_not_found(&error) && !is_not_ours(&error) => Err(error),
         _ => Ok(()),
     }
 }

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::Revoker;
 use crate::{
-    api::{RevocationReason, tekton::PipelineRun},
+    api::{RevocationReason, TICKET_ANNOTATION, tekton::PipelineRun},
     clock::rfc3339,
     cluster::is_not_found,
     store::{GrantSelect, RunRecord},
@@ -107,9 +107,12 @@ impl Revoker {
         let deadline = tokio::time::Instant::now() + PODS_TIME;
         while tokio::time::Instant::now() < deadline {
             match pods.list(&ours).await {
-                Ok(found) if found.items.is_empty() => return Some((self.clock)()),
+                // Also labelled so is Tekton's affinity assistant, which does nothing of the person's and which we may not
+                // delete: it has no ticket.
+                Ok(found) if !found.items.iter().any(has_ticket) => return Some((self.clock)()),
                 Ok(found) => {
-                    let names = found.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+                    let ours = found.items.into_iter().filter(has_ticket);
+                    let names = ours.filter(|pod| pod.metadata.deletion_timestamp.is_none());
                     join_all(names.filter_map(|pod| pod.metadata.name).map(|name| {
                         let (pods, delete) = (&pods, &delete);
                         async move { pods.delete(&name, delete).await.map(drop) }
@@ -123,6 +126,11 @@ impl Revoker {
         warn!(run = run.path(), "the run's pods are still there");
         None
     }
+}
+
+/// Tekton copies it from the run.
+fn has_ticket(pod: &Pod) -> bool {
+    pod.annotations().contains_key(TICKET_ANNOTATION)
 }
 
 /// Whether a run that could not be cancelled is another one of its name, or has ended, or is being cancelled.

@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     cluster::{Cluster, Events},
     config::{Config, Enabled},
-    controller::{Context, Enforcer, Namespaces, RbacSettings, RbacSync, catalog::Ready},
+    controller::{Context, Enforcer, Namespaces, RbacSettings, RbacSync, admission::Guard, catalog::Ready},
     credential::{kubernetes::KubernetesProvider, oidc::OidcProvider},
     directory::DirectoryCell,
     keys::CertificateAuthority,
@@ -92,6 +92,7 @@ pub fn assemble(config: &Config, cluster: &Cluster, shared: &Shared) -> Clustere
         config.scim.revocation_wait.chrono().to_std().unwrap_or_default(),
     );
     let context = Context {
+        admission: Arc::new(Guard::new(Arc::clone(&clock))),
         store: Arc::clone(&shared.store),
         cluster: cluster.clone(),
         directory: Arc::clone(&shared.directory),
@@ -106,6 +107,7 @@ pub fn assemble(config: &Config, cluster: &Cluster, shared: &Shared) -> Clustere
         clock,
         instance: instance.to_owned(),
         install_namespace: config.install_namespace.clone(),
+        grants_namespace: config.grants_namespace.clone(),
     };
     Clustered { context: Arc::new(context), enforcer: Arc::new(enforcer) }
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use tracing::info;
 
 use crate::{
-    api::tekton::ClusterInterceptor,
+    api::{INSTANCE_LABEL, tekton::ClusterInterceptor},
     cluster::is_conflict,
     keys::{KeyDocument, KeyError},
 };
@@ -47,6 +47,7 @@ pub async fn load_or_make<T: KeyDocument>(
     client: &Client,
     namespace: &str,
     name: &str,
+    instance: &str,
     make: impl FnOnce() -> Result<T, KeyError>,
 ) -> Result<T, InstallError> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
@@ -58,7 +59,12 @@ pub async fn load_or_make<T: KeyDocument>(
     let fresh = make()?;
     let document = fresh.to_document()?;
     let secret = Secret {
-        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            // Without it, the API server lets our account write no Secret.
+            labels: Some(BTreeMap::from([(INSTANCE_LABEL.to_owned(), instance.to_owned())])),
+            ..ObjectMeta::default()
+        },
         data: Some(BTreeMap::from([(T::NAME.to_owned(), ByteString(document.expose_secret().as_bytes().to_vec()))])),
         ..Secret::default()
     };

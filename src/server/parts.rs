@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::{
     ServeError,
-    admin::AdminState,
+    admin::{AdminState, Check},
     cluster::{self, Clustered, Shared},
     commanded::Commanded,
     control::{
@@ -159,8 +159,16 @@ impl Parts {
     /// For the admin listener.
     pub fn admin_state(&self, metrics: PrometheusHandle) -> AdminState {
         let context = self.clustered.as_ref().map(|clustered| Arc::clone(&clustered.context));
+        let controls = self.config.runs(Component::Controller);
         let checks = Arc::new(move || match &context {
-            Some(context) => vec![("catalog", context.catalog_ready.is_ready())],
+            Some(context) => {
+                let mut checks = vec![Check::part("catalog", context.catalog_ready.is_ready())];
+                // Only who redeems and issues looks.
+                if controls {
+                    checks.push(Check::detail("admission", context.admission.check().is_ok()));
+                }
+                checks
+            }
             None => vec![],
         });
         AdminState { store: self.shared_store(), checks, metrics: Arc::new(move || metrics.render()) }
@@ -177,6 +185,7 @@ impl Parts {
                 interceptor: config.cluster_interceptor.name.clone(),
             },
             intercepts: config.runs(Component::Interceptor),
+            admission: config.runs(Component::Controller).then(|| Arc::clone(&clustered.context.admission)),
             ca: self.ca.certificate_pem().to_owned(),
             clock: Arc::clone(&self.clock),
         })
@@ -253,8 +262,11 @@ async fn load_keys(
     let now = clock();
     if let Some(cluster) = cluster {
         let (client, namespace) = (&cluster.direct, &config.install_namespace);
-        let ca = install::load_or_make(client, namespace, CA_SECRET, || CertificateAuthority::make(now)).await?;
-        let keys = install::load_or_make(client, namespace, KEYS_SECRET, || SigningKeys::generate(now)).await?;
+        let instance = &config.cluster_interceptor.name;
+        let ca =
+            install::load_or_make(client, namespace, CA_SECRET, instance, || CertificateAuthority::make(now)).await?;
+        let keys =
+            install::load_or_make(client, namespace, KEYS_SECRET, instance, || SigningKeys::generate(now)).await?;
         return Ok((ca, keys));
     }
     let path = config.sqlite_path()?;

@@ -4,6 +4,8 @@
 mod bindings;
 mod skews;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::{
@@ -15,13 +17,12 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
-use super::control::doctor::{
-    ADMISSION_POLICIES, Account, Bindings, ClusterFacts, Gate, Inspect, Names, Right, Seen, Skew,
-};
+use super::control::doctor::{Account, Bindings, ClusterFacts, Gate, Inspect, Names, Right, Seen, Skew};
 use crate::{
     api,
     clock::Clock,
     cluster::{Cluster, Verdict, may_we, time},
+    controller::admission::{Guard, POLICIES},
 };
 
 /// How many questions are asked at a time.
@@ -31,6 +32,8 @@ const AT_A_TIME: usize = 16;
 pub struct Inspector {
     /// The API servers.
     pub cluster: Cluster,
+    /// What the running check says, where this server runs the controller.
+    pub admission: Option<Arc<Guard>>,
     /// What is called how.
     pub names: Names,
     /// Whether this server runs the interceptor.
@@ -50,7 +53,7 @@ impl Inspect for Inspector {
     async fn look(&self, secrets: Vec<String>) -> ClusterFacts {
         let crds = api::crds().into_iter().filter_map(|crd| crd.metadata.name);
         let crds = crds.map(|name| async move { (name.clone(), self.seen(&name).await) });
-        let gates = ADMISSION_POLICIES.map(|name| async move {
+        let gates = POLICIES.map(|name| async move {
             let (policy, binding) = join(self.seen(name), self.seen(name)).await;
             Gate { name: name.into(), policy, binding }
         });
@@ -75,6 +78,7 @@ impl Inspect for Inspector {
             interceptor,
             ca: self.ca.clone(),
             gates,
+            guard: self.admission.as_ref().map(|guard| guard.check()),
             grants_namespace: Some((self.names.grants.clone(), grants)),
             secrets: secrets.into_iter().collect(),
         }

@@ -1,11 +1,12 @@
 //! The acceptance tests, by what they show.
 
 mod access;
+mod admission;
+mod attacks;
 mod bad_input;
 mod closed;
 mod deprovision;
 mod doctor;
-mod enforce;
 mod held;
 mod issuer;
 mod release;
@@ -47,9 +48,19 @@ pub fn together() -> Vec<Case> {
         access::a_deleted_group_role_binding_takes_its_role_bindings_with_it,
         tickets::g4_guessed_copied_late_or_foreign_tickets_end_the_run_without_a_task,
         tickets::a_run_of_another_pipeline_or_service_account_is_refused,
-        enforce::in_an_enforce_namespace_no_run_without_a_ticket_and_no_ticket_without_pending,
-        enforce::a_pending_run_without_our_ticket_is_left_alone,
-        enforce::only_we_clear_pending_and_our_keys_are_immutable,
+        tickets::a_pending_run_without_our_ticket_is_left_alone,
+        admission::a_group_role_binding_is_admitted_only_for_who_may_bind_its_roles_everywhere,
+        admission::our_own_accounts_write_only_what_carries_our_label,
+        admission::our_labels_stand_from_an_objects_creation_on_and_nothing_holds_a_revocation_up,
+        attacks::runs::annotation_added_or_changed_after_creation_or_brought_by_a_remote_pipeline,
+        attacks::runs::a_run_without_a_ticket_in_an_enforce_namespace,
+        attacks::runs::child_pipeline_run_with_a_copied_ticket,
+        attacks::children::customrun_taskrun_or_pod_made_by_hand_with_anothers_run_as_owner_also_under_another_kind_with_the_same_uid,
+        attacks::children::customruns_custom_ref_changed_after_creation,
+        attacks::credentials::an_event_listeners_account_reading_our_secrets_or_impersonating_ours,
+        attacks::credentials::a_tenants_role_binding_to_system_serviceaccounts_scim_tekton_grants,
+        attacks::credentials::template_asking_for_a_role_that_its_author_cant_bind_the_eighth_included,
+        attacks::credentials::impersonating_a_grants_service_account_as_namespace_admin,
         issuer::the_jwt_verifies_from_the_issuers_url_alone_is_renewed_twice_and_dies_with_its_person,
         issuer::after_the_loss_of_the_group_no_token_is_issued,
         closed::g3_an_ambiguous_or_inactive_holder_a_missing_policy_and_a_missing_secret_deny,
@@ -71,6 +82,8 @@ pub fn alone() -> Vec<Case> {
         doctor::doctor_names_the_right_that_we_lack_and_the_one_that_nobody_gave_us,
         held::g2_no_request_sent_after_the_answer_succeeds_in_100_of_100,
         held::with_revocation_switched_off_the_same_test_fails,
+        attacks::runs::pending_cleared_or_the_spec_changed_while_pending_by_another,
+        attacks::policies::admission_policies_deleted_while_we_run,
         restart::g1_what_was_begun_is_finished_after_kill_9,
         release::the_release_binary_has_no_failpoint,
         story::the_whole_story,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     ensure,
-    world::{Outcome, Shop, World, eventually},
+    world::{Outcome, Shop, World, eventually, kubectl},
 };
 
 /// A refused run ends Succeeded=False, made no child, and an Event says why.
@@ -87,6 +87,26 @@ pub async fn a_run_of_another_pipeline_or_service_account_is_refused(world: Arc<
             let run = shop.runs().create(&PostParams::default(), &run).await?.name_any();
             is_refused(&shop, &run, says).await?;
         }
+        Ok(())
+    })
+    .await
+}
+
+pub async fn a_pending_run_without_our_ticket_is_left_alone(world: Arc<World>) -> Outcome {
+    Shop::with(&world, "pending", |shop| async move {
+        let alice = shop.deployer("alice").await?;
+        shop.trigger("deploy").await?;
+        let theirs = shop.create_run("deploy", None, true).await?;
+        // A run of ours that starts later and ends shows that theirs was seen and left alone.
+        let ticket = shop.ticket(&alice, "deploy").await?;
+        let ours = shop.create_run("deploy", Some(&ticket), true).await?.name_any();
+        let (status, reason) = shop.ended(&ours).await?;
+        ensure!(status == "True", "our run: Succeeded={status}, reason {reason}");
+        let now = shop.runs().get(&theirs.name_any()).await?;
+        ensure!(now.spec.status.as_deref() == Some("PipelineRunPending"), "it is {:?}", now.spec.status);
+        let events = kubectl(&["get", "events", "-n", &shop.namespace, "-o", "json"]).await?;
+        let ours = events.contains(&format!("\"{}\"", theirs.name_any())) && events.contains("TicketRefused");
+        ensure!(!ours, "we spoke of a run that is not ours");
         Ok(())
     })
     .await

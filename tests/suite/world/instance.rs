@@ -85,13 +85,18 @@ impl Instance {
         Ok((well, checkup))
     }
 
+    /// What the admin listener answers.
+    pub async fn admin(&self, path: &str) -> Outcome<String> {
+        if self.process.is_some() {
+            return Process::admin(path).await;
+        }
+        let path = format!("/api/v1/namespaces/scim-tekton/services/scim-tekton:admin/proxy/{path}");
+        run("kubectl", &["get", "--raw", &path], None).await
+    }
+
     /// The metric of this name and labels, summed; 0 if there is none.
     pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Outcome<f64> {
-        let path = "/api/v1/namespaces/scim-tekton/services/scim-tekton:admin/proxy/metrics";
-        let text = match &self.process {
-            Some(process) => process.metrics().await?,
-            None => run("kubectl", &["get", "--raw", path], None).await?,
-        };
+        let text = self.admin("metrics").await?;
         Ok(text
             .lines()
             .filter(|line| line.split(['{', ' ']).next() == Some(name))

@@ -1,6 +1,7 @@
 //! The world in which the suite plays: the cluster that runs, our installed instance in it, an identity provider, a
 //! source host, and teams with namespaces of their own.
 
+mod caller;
 mod command;
 mod github;
 mod idp;
@@ -16,6 +17,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use kube::{Client, Config, config::KubeConfigOptions};
 
+pub use caller::*;
 pub use command::*;
 pub use github::*;
 pub use idp::*;

@@ -132,9 +132,9 @@ impl Process {
         (self.binary.clone(), vec!["--config".into(), self.file("config.yaml").display().to_string()])
     }
 
-    /// Its metrics.
-    pub async fn metrics(&self) -> Outcome<String> {
-        Ok(reqwest::get(format!("http://127.0.0.1:{ADMIN}/metrics")).await?.text().await?)
+    /// What its admin listener answers.
+    pub async fn admin(path: &str) -> Outcome<String> {
+        Ok(reqwest::get(format!("http://127.0.0.1:{ADMIN}/{path}")).await?.text().await?)
     }
 
     /// The end of its log.

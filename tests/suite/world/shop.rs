@@ -290,7 +290,14 @@ impl Shop {
     /// Removes everything of this team.
     pub async fn close(&self) {
         let suite = format!("suite={}", self.namespace);
-        let _ = kubectl(&["delete", "eventsource,clusterrolebinding", "-l", &suite, "--wait=false"]).await;
+        let _ = kubectl(&[
+            "delete",
+            "eventsource,grouprolebinding,clusterrole,clusterrolebinding",
+            "-l",
+            &suite,
+            "--wait=false",
+        ])
+        .await;
         let _ = kubectl(&["delete", "secret", "-n", "scim-tekton", "-l", &suite, "--wait=false"]).await;
         let _ = kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]).await;
     }

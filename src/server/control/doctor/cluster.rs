@@ -13,11 +13,10 @@ use k8s_openapi::{
 };
 
 use super::super::wire::Finding;
-use crate::api::{self, VERSION, tekton::ClusterInterceptor};
-
-/// The admission policies of `config/400-admission.yaml`, each with a binding of the same name.
-pub const ADMISSION_POLICIES: [&str; 5] =
-    ["scim-tekton-enforce", "scim-tekton-keys", "scim-tekton-pending", "scim-tekton-pipelines", "scim-tekton-ticket"];
+use crate::{
+    api::{self, VERSION, tekton::ClusterInterceptor},
+    controller::admission,
+};
 
 /// What stands there, or nothing; or why that can't be told.
 pub type Seen<T> = Result<Option<T>, String>;
@@ -33,6 +32,8 @@ pub struct ClusterFacts {
     pub ca: String,
     /// The admission policies.
     pub gates: Vec<Gate>,
+    /// What the running check of them says.
+    pub guard: Option<Result<(), String>>,
     /// The grants namespace, by name.
     pub grants_namespace: Option<(String, Seen<Namespace>)>,
     /// When the Secrets that were asked about were last written, by name.
@@ -137,20 +138,15 @@ fn gates(facts: &ClusterFacts) -> Finding {
     for Gate { name, policy, binding } in &facts.gates {
         match (policy, binding) {
             (Err(why), _) | (_, Err(why)) => return unseen(CHECK, why),
-            (Ok(Some(_)), Ok(Some(binding))) if denies(binding, name) => {}
-            (Ok(None), _) => open.push(format!("{name} does not exist")),
-            _ => open.push(format!("{name} has no binding that denies")),
+            (Ok(policy), Ok(binding)) => open.extend(admission::fault(name, policy.as_ref(), binding.as_ref())),
         }
     }
-    if open.is_empty() {
-        return Finding::ok(CHECK, format!("{} in force", facts.gates.len()));
+    let mend = "kubectl apply -f config/ (its files 4*.yaml); nothing is redeemed, issued or renewed meanwhile";
+    match &facts.guard {
+        _ if !open.is_empty() => Finding::fail(CHECK, open.join(", "), mend),
+        Some(Err(why)) => Finding::fail(CHECK, format!("{} in place, but {why}", facts.gates.len()), mend),
+        _ => Finding::ok(CHECK, format!("{} in force", facts.gates.len())),
     }
-    let mend = "kubectl apply -f config/400-admission.yaml: what is forged or not pending is not refused meanwhile";
-    Finding::fail(CHECK, open.join(", "), mend)
-}
-
-fn denies(binding: &ValidatingAdmissionPolicyBinding, policy: &str) -> bool {
-    binding.spec.policy_name == policy && binding.spec.validation_actions.iter().any(|action| action == "Deny")
 }
 
 /// That we can't look is no proof that something is wrong.
@@ -161,8 +157,6 @@ fn unseen(check: impl Into<String>, why: &str) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use serde_json::{Value, json};
 
     use super::*;
@@ -198,7 +192,8 @@ mod tests {
             crds: crds.collect(),
             interceptor: Some(("scim".into(), Ok(Some(bundle(&format!("old\n{CA}")))))),
             ca: CA.into(),
-            gates: ADMISSION_POLICIES.map(gate).into(),
+            gates: admission::POLICIES.map(gate).into(),
+            guard: Some(Ok(())),
             grants_namespace: Some(("scim-tekton-grants".into(), Ok(Some(Namespace::default())))),
             secrets: BTreeMap::new(),
         }
@@ -224,7 +219,10 @@ mod tests {
         assert_eq!(verdicts(&facts), [Verdict::Warn, Verdict::Fail, Verdict::Fail, Verdict::Fail]);
         let found = check(&facts);
         assert_eq!(found[0].found, "of another version than this program: accesspolicies.scim-tekton.dev");
-        assert_eq!(found[1].found, "scim-tekton-enforce has no binding that denies, scim-tekton-keys does not exist");
+        assert_eq!(
+            found[1].found,
+            "scim-tekton-children has no binding that denies, scim-tekton-customruns does not exist"
+        );
         assert!(found.iter().all(|found| found.mend.is_some()));
         facts.crds[0].1 = Ok(None);
         assert_eq!(verdicts(&facts)[0], Verdict::Fail);
@@ -243,21 +241,19 @@ mod tests {
     }
 
     #[test]
-    fn config_holds_these_admission_policies_and_the_right_to_look() {
-        let documents =
-            serde_saphyr::from_multiple::<Value>(include_str!("../../../../config/400-admission.yaml")).unwrap();
-        let named = |kind: &str| -> BTreeSet<String> {
-            let of_kind = documents.iter().filter(|document| document["kind"] == kind);
-            of_kind.map(|document| document["metadata"]["name"].as_str().unwrap().to_owned()).collect()
-        };
-        let ours: BTreeSet<_> = ADMISSION_POLICIES.map(ToOwned::to_owned).into();
-        assert_eq!(named("ValidatingAdmissionPolicy"), ours);
-        assert_eq!(named("ValidatingAdmissionPolicyBinding"), ours);
+    fn policies_that_are_in_place_and_refuse_nothing_fail() {
+        let mut facts = healthy();
+        facts.guard = Some(Err("scim-tekton-children admits what it should refuse".into()));
+        let found = gates(&facts);
+        assert!(found.verdict == Verdict::Fail && found.found.contains("admits what it should refuse"), "{found:?}");
+    }
+
+    #[test]
+    fn config_gives_the_right_to_look_at_our_crds() {
         let roles =
             serde_saphyr::from_multiple::<Value>(include_str!("../../../../config/210-clusterrole.yaml")).unwrap();
         let rights = roles[0]["rules"].to_string();
-        let crds = api::crds().into_iter().filter_map(|crd| crd.metadata.name);
-        for name in ours.into_iter().chain(crds) {
+        for name in api::crds().into_iter().filter_map(|crd| crd.metadata.name) {
             assert!(rights.contains(&format!("\"{name}\"")), "{name}");
         }
     }

@@ -13,7 +13,7 @@ mod policies;
 mod rights;
 
 pub use clocks::Skew;
-pub use cluster::{ADMISSION_POLICIES, ClusterFacts, Gate, Seen};
+pub use cluster::{ClusterFacts, Gate, Seen};
 pub use foreign::Bindings;
 pub use issuer::{AskIssuer, IssuerFacts, NoAnswer};
 pub use rights::{Account, Names, Right};
