@@ -10,6 +10,7 @@ mod custom_run;
 mod enforce;
 mod issue;
 mod namespaces;
+mod objects;
 mod pipeline_run;
 mod rbac;
 mod removals;
@@ -137,6 +138,7 @@ async fn controllers(context: Arc<Context>) {
     ));
     all.spawn(named("deleted PipelineRuns", removals::pipeline_runs(Arc::clone(&context))));
     all.spawn(named("deleted Grants", removals::grants(Arc::clone(&context))));
+    all.spawn(named("deleted RoleBindings", removals::role_bindings(Arc::clone(&context))));
     all.spawn(named("comparison", removals::ended_while_we_were_down(Arc::clone(&context))));
     all.spawn(named("renewal", renew::keep(context)));
     if let Some(Ok(name)) = all.join_next().await {
