@@ -4,11 +4,13 @@
 //! Uses `revocation`, `credential`, `store`, `cluster`, `policy`, `directory`.
 
 mod access_policy;
+mod attempts;
 pub mod catalog;
 mod credential_template;
 mod custom_run;
 mod enforce;
 mod issue;
+mod matrix;
 mod namespaces;
 mod objects;
 mod pipeline_run;
