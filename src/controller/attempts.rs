@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    fn custom(spec: serde_json::Value, status: serde_json::Value) -> CustomRun {
+    fn custom(spec: &serde_json::Value, status: &serde_json::Value) -> CustomRun {
         serde_json::from_value(json!({
             "apiVersion": "tekton.dev/v1beta1", "kind": "CustomRun",
             "metadata": {"name": "run-credential", "creationTimestamp": "2026-01-01T00:00:00Z"},
@@ -106,20 +106,20 @@ mod tests {
 
     #[test]
     fn an_attempt_begins_with_the_custom_run_and_ends_with_its_timeout() {
-        let first = Attempt::of(&custom(json!({"timeout": "5s", "retries": 1}), json!({})));
+        let first = Attempt::of(&custom(&json!({"timeout": "5s", "retries": 1}), &json!({})));
         assert_eq!((first.start, first.end), (at(0), Some(at(5))));
         assert!(!first.is_last());
-        assert_eq!(Attempt::of(&custom(json!({"timeout": "0s"}), json!({}))).end, None);
-        assert_eq!(Attempt::of(&custom(json!({}), json!({}))).end, Some(at(0) + DEFAULT_TIMEOUT));
+        assert_eq!(Attempt::of(&custom(&json!({"timeout": "0s"}), &json!({}))).end, None);
+        assert_eq!(Attempt::of(&custom(&json!({}), &json!({}))).end, Some(at(0) + DEFAULT_TIMEOUT));
     }
 
     #[test]
     fn each_attempt_has_the_whole_timeout_and_the_last_one_is_known() {
         let status = json!({"startTime": "2026-01-01T00:00:30Z", "retriesStatus": [{"conditions": []}]});
-        let second = Attempt::of(&custom(json!({"timeout": "5s", "retries": 1}), status));
+        let second = Attempt::of(&custom(&json!({"timeout": "5s", "retries": 1}), &status));
         assert_eq!((second.start, second.end), (at(30), Some(at(35))));
         assert!(second.is_last());
-        assert!(Attempt::of(&custom(json!({"retries": -1}), json!({}))).is_last());
+        assert!(Attempt::of(&custom(&json!({"retries": -1}), &json!({}))).is_last());
     }
 
     #[test]

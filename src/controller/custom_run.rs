@@ -55,7 +55,9 @@ pub async fn reconcile(custom: Arc<CustomRun>, context: Arc<Context>) -> Result<
             info!(grant = %grant.id, run = grant.run_name, task = grant.task, user = %grant.user, "issued");
             let sentence = format!("{} holds this credential until the run ends", grant.user_name);
             let mut status = ended(&attempt, (context.clock)(), "True", "CredentialIssued", &sentence);
-            status["results"] = results(&grant);
+            if let Some(status) = status.as_object_mut() {
+                status.insert("results".into(), results(&grant));
+            }
             write(&context, &custom, status).await
         }
         Err(IssueError::Refused(mut sentence)) => {

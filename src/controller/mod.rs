@@ -6,9 +6,12 @@
 mod access_policy;
 mod attempts;
 pub mod catalog;
+mod copies;
 mod credential_template;
 mod custom_run;
 mod enforce;
+#[cfg(test)]
+mod fixture;
 mod issue;
 mod matrix;
 mod namespaces;
@@ -17,6 +20,7 @@ mod pipeline_run;
 mod rbac;
 mod removals;
 mod renew;
+mod renewals;
 mod sources;
 mod status;
 

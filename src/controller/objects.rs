@@ -82,25 +82,17 @@ async fn remove_orphans(
     active: &[GrantRecord],
     there: Vec<Labelled>,
 ) -> Result<(), ControllerError> {
-    let known: HashMap<_, _> = active.iter().map(|grant| (grant.id, grant)).collect();
-    let mut rows: HashMap<GrantId, Option<GrantRecord>> = HashMap::new();
-    let mut orphans = Vec::new();
-    for labelled in there {
-        let row = match labelled.grant {
-            None => None,
-            Some(id) if known.contains_key(&id) => known.get(&id).copied(),
-            Some(id) => {
-                // After the objects were listed: a row stands before the first object of its Grant.
-                if !rows.contains_key(&id) {
-                    rows.insert(id, context.store.grant(id).await?);
-                }
-                rows.get(&id).and_then(Option::as_ref)
-            }
-        };
-        if is_orphan(&labelled.object, row, |grant| context.kubernetes.objects(grant)) {
-            orphans.push(labelled);
-        }
+    let mut rows: HashMap<GrantId, GrantRecord> = active.iter().map(|grant| (grant.id, grant.clone())).collect();
+    let others: HashSet<_> = there.iter().filter_map(|found| found.grant).filter(|id| !rows.contains_key(id)).collect();
+    for id in others {
+        // After the objects were listed: a row stands before the first object of its Grant.
+        rows.extend(context.store.grant(id).await?.map(|grant| (id, grant)));
     }
+    let is_orphan = |found: &Labelled| {
+        let row = found.grant.and_then(|id| rows.get(&id));
+        is_orphan(&found.object, row, |grant| context.kubernetes.objects(grant))
+    };
+    let mut orphans: Vec<_> = there.into_iter().filter(is_orphan).collect();
     orphans.sort_by(|left, right| left.object.cmp(&right.object));
     let all = stream::iter(orphans).map(|orphan| async move {
         let Object { kind, namespace, name } = &orphan.object;

@@ -17,7 +17,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
-use super::{Context, ControllerError, objects, watch_config};
+use super::{Context, ControllerError, copies, objects, watch_config};
 use crate::{
     api::{GRANT_LABEL, Grant, GrantPhase, INSTANCE_LABEL, RevocationReason, tekton::PipelineRun},
     credential::projection,
@@ -119,7 +119,9 @@ async fn compare(context: &Arc<Context>) -> Result<(), ControllerError> {
     }
     compare_policies(context, &live).await;
     compare_templates(context).await?;
-    objects::compare(context).await
+    // First the Grants that have ended: of those nothing is looked for.
+    objects::compare(context).await?;
+    copies::compare(context).await
 }
 
 /// Policies that were deleted or changed while no watch told us.
