@@ -145,6 +145,7 @@ async fn controllers(context: Arc<Context>) {
     all.spawn(named("deleted PipelineRuns", removals::pipeline_runs(Arc::clone(&context))));
     all.spawn(named("deleted Grants", removals::grants(Arc::clone(&context))));
     all.spawn(named("deleted RoleBindings", removals::role_bindings(Arc::clone(&context))));
+    all.spawn(named("changed RoleBindings", rbac::put_back(Arc::clone(&context))));
     all.spawn(named("comparison", removals::ended_while_we_were_down(Arc::clone(&context))));
     all.spawn(named("renewal", renew::keep(context)));
     if let Some(Ok(name)) = all.join_next().await {
