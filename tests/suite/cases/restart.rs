@@ -20,7 +20,7 @@ pub async fn load_image(binary: &str, image: &str) -> Outcome {
 }
 
 /// Stops the installed instance, or starts it again.
-async fn scale(replicas: u8) -> Outcome {
+pub async fn scale(replicas: u8) -> Outcome {
     let replicas = format!("--replicas={replicas}");
     kubectl(&["scale", "-n", "scim-tekton", "deployment/scim-tekton", &replicas]).await?;
     if replicas.ends_with('0') {

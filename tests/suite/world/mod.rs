@@ -5,6 +5,7 @@ mod command;
 mod github;
 mod idp;
 mod instance;
+mod pipelines;
 mod prober;
 mod shop;
 mod wait;
