@@ -101,8 +101,8 @@ impl Store for FakeStore {
     async fn redeem(&self, _: RedeemRequest) -> Result<Redemption, StoreError> {
         not_here()
     }
-    async fn run(&self, _: &str) -> Result<Option<RunRecord>, StoreError> {
-        not_here()
+    async fn run(&self, uid: &str) -> Result<Option<RunRecord>, StoreError> {
+        Ok(self.runs.lock().unwrap().iter().find(|run| run.uid == uid).cloned())
     }
     async fn live_runs(&self) -> Result<Vec<RunRecord>, StoreError> {
         Ok(self.runs.lock().unwrap().clone())
@@ -133,8 +133,15 @@ impl Store for FakeStore {
     async fn activate_grant(&self, _: GrantId, _: Issued) -> Result<Activated, StoreError> {
         not_here()
     }
-    async fn renew_grant(&self, _: GrantId, _: DateTime<Utc>) -> Result<Activated, StoreError> {
-        not_here()
+    async fn renew_grant(&self, id: GrantId, expires_at: DateTime<Utc>) -> Result<Activated, StoreError> {
+        let mut grants = self.grants.lock().unwrap();
+        let grant = grants.iter_mut().find(|grant| grant.id == id);
+        let grant = grant.ok_or_else(|| StoreError::NotFound(format!("Grant {id}")))?;
+        if grant.phase != GrantPhase::Active {
+            return Ok(Activated::Revoking(grant.clone()));
+        }
+        (grant.expires_at, grant.renewals) = (Some(expires_at), grant.renewals + 1);
+        Ok(Activated::Active(grant.clone()))
     }
     async fn fail_grant(&self, _: GrantId, _: &str) -> Result<(), StoreError> {
         not_here()

@@ -88,6 +88,8 @@ metrics_table! {
         describe_counter!("Renewals that failed and are tried again");
     REVOCATIONS_PENDING = "scim_tekton_revocations_pending",
         describe_gauge!("Grants to be taken back whose credential may still live");
+    ORPHANS_REMOVED = "scim_tekton_orphans_removed_total",
+        describe_counter!("Objects with our label that were removed because no Grant that lives owns them");
     ROLE_BINDINGS_BEHIND = "scim_tekton_rolebindings_behind",
         describe_gauge!("GroupRoleBindings whose RoleBindings do not follow their group yet");
     REVOCATION_SECONDS = "scim_tekton_revocation_seconds",

@@ -80,6 +80,20 @@ pub struct PipelineRunStatus {
     pub completion_time: Option<String>,
     /// The Pipeline as resolved and substituted.
     pub pipeline_spec: Option<PipelineSpec>,
+    /// What Tekton made of it, or adopted.
+    pub child_references: Vec<ChildReference>,
+}
+
+/// A TaskRun, CustomRun or PipelineRun of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ChildReference {
+    /// `CustomRun`, ….
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The pipeline's task.
+    pub pipeline_task_name: String,
 }
 
 /// A resolved Pipeline.
@@ -157,6 +171,10 @@ pub struct CustomRunSpec {
     pub status: Option<String>,
     /// Why.
     pub status_message: Option<String>,
+    /// How often a failed attempt is followed by another.
+    pub retries: i64,
+    /// How long one attempt may take, as Go writes durations.
+    pub timeout: Option<String>,
 }
 
 /// Status of a CustomRun.
@@ -173,6 +191,16 @@ pub struct CustomRunStatus {
     pub completion_time: Option<String>,
     /// For the tasks after it.
     pub results: Vec<CustomRunResult>,
+    /// Statuses of the attempts that failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retries_status: Vec<Value>,
+}
+
+impl CustomRun {
+    /// Its `Succeeded` condition.
+    pub fn succeeded(&self) -> Option<&TektonCondition> {
+        self.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == "Succeeded")
+    }
 }
 
 /// Result of a CustomRun.

@@ -70,6 +70,20 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// A cluster of these clients, which answer as they like.
+    #[cfg(test)]
+    pub(crate) fn of(direct: Client, servers: Vec<ApiServer>) -> Self {
+        let servers = servers.into_iter().map(Arc::new).collect::<Vec<_>>();
+        Self {
+            config: Config::new(http::Uri::from_static("https://kubernetes.test")),
+            patient: direct.clone(),
+            rbac: direct.clone(),
+            direct,
+            rbac_account: "rbac".into(),
+            servers: Arc::new(ArcSwap::from_pointee(servers)),
+        }
+    }
+
     /// Every API server that can be addressed, as of now.
     pub fn servers(&self) -> Arc<Vec<Arc<ApiServer>>> {
         self.servers.load_full()
@@ -205,4 +219,11 @@ pub fn is_not_ours(error: &kube::Error) -> bool {
 /// Whether an error says that the object exists, or has changed meanwhile.
 pub fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+/// Whether an error says that the namespace is being deleted: nothing is made in it any more.
+pub fn is_terminating(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let mut causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 403 && causes.any(|cause| cause.reason == "NamespaceTerminating")
 }

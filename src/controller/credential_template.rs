@@ -56,7 +56,7 @@ async fn look(template: &CredentialTemplate, namespace: &str, context: &Context)
     let Some(kubernetes) = &spec.kubernetes else { return Ok(Ok(())) };
     match context.kubernetes.plan(kubernetes, namespace).await {
         Ok(_) => Ok(Ok(())),
-        Err(IssueError::Refused(why)) => Ok(Err(("RoleMissing", why))),
+        Err(IssueError::Refused(why) | IssueError::Failed(why)) => Ok(Err(("RoleMissing", why))),
         // Of an API server that doesn't answer nothing is said about the template.
         Err(error) => Err(ControllerError::Later(error.to_string())),
     }

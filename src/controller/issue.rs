@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 use uuid::Uuid;
 
-use super::Context;
+use super::{Context, ControllerError, matrix};
 use crate::{
     api::{
         CredentialTemplate, GrantPhase, ObjectRef,
@@ -18,7 +18,7 @@ use crate::{
     cluster::{is_not_found, time},
     credential::{IssueError, Material, delivery, oidc::OidcProvider, projection},
     policy,
-    store::{Activated, Begun, GrantId, GrantRecord, Issued, NewGrant, RunRecord, StoreError},
+    store::{Activated, Begun, GrantId, GrantRecord, GrantSelect, Issued, NewGrant, RunRecord, StoreError},
 };
 
 /// Lifetime of a credential whose template names none.
@@ -32,7 +32,7 @@ pub async fn issue(context: &Arc<Context>, custom: &CustomRun) -> Result<GrantRe
     let row = redeemed(context, &run).await?;
     let template_name = custom.spec.custom_ref.as_ref().and_then(|r| r.name.clone()).unwrap_or_default();
     note_start(context, &run, &row).await?;
-    let task = pipeline_task(custom, &run, &template_name)?;
+    let (task, index) = pipeline_task(custom, &run, &template_name)?;
     check_policy(context, &row, &run, &template_name)?;
     let template = template(context, &namespace, &template_name).await?;
     let ttl = lifetime(&template);
@@ -45,7 +45,7 @@ pub async fn issue(context: &Arc<Context>, custom: &CustomRun) -> Result<GrantRe
         id,
         run_uid: row.uid.clone(),
         task,
-        index: 0,
+        index,
         provider: provider.to_owned(),
         template: ObjectRef {
             name: template_name,
@@ -140,6 +140,32 @@ async fn hand_out(context: &Arc<Context>, grant: GrantRecord, material: &Materia
     Ok(grant)
 }
 
+/// Ends the Pending Grant that a CustomRun leaves which ends without a credential.
+pub async fn abandon(context: &Arc<Context>, custom: &CustomRun, why: &str) -> Result<(), ControllerError> {
+    let namespace = custom.namespace().unwrap_or_default();
+    let run = match owner(context, custom, &namespace).await {
+        Ok(run) => run,
+        Err(IssueError::Unavailable(why)) => return Err(ControllerError::Later(why)),
+        // It is no run's, or the run is gone, and its Grants with it.
+        Err(_) => return Ok(()),
+    };
+    let template = custom.spec.custom_ref.as_ref().and_then(|r| r.name.as_deref()).unwrap_or_default();
+    let Ok((task, index)) = pipeline_task(custom, &run, template) else { return Ok(()) };
+    let pending = GrantSelect { run_uid: run.uid(), phases: vec![GrantPhase::Pending], ..GrantSelect::default() };
+    let pending = context.store.grants(&pending).await?;
+    let Some(grant) = pending.into_iter().find(|grant| grant.task == task && grant.index == index) else {
+        return Ok(());
+    };
+    let Some(working) = context.revoker.issuing.begin(grant.id) else {
+        return Err(ControllerError::Later("this credential is being issued".into()));
+    };
+    context.store.fail_grant(grant.id, why).await?;
+    drop(working);
+    let revoker = Arc::clone(&context.revoker);
+    tokio::spawn(async move { revoker.revoke_grant(grant.id).await });
+    Ok(())
+}
+
 /// The live PipelineRun that owns the CustomRun.
 async fn owner(context: &Context, custom: &CustomRun, namespace: &str) -> Result<PipelineRun, IssueError> {
     let by_hand = || {
@@ -191,8 +217,8 @@ async fn note_start(context: &Context, run: &PipelineRun, row: &RunRecord) -> Re
     }
 }
 
-/// The task of the run's resolved spec that asks for this template.
-fn pipeline_task(custom: &CustomRun, run: &PipelineRun, template: &str) -> Result<String, IssueError> {
+/// The task of the run's resolved spec that asks for this template, and the CustomRun's number in its matrix.
+fn pipeline_task(custom: &CustomRun, run: &PipelineRun, template: &str) -> Result<(String, i64), IssueError> {
     let label = custom.labels().get("tekton.dev/pipelineTask").cloned().unwrap_or_default();
     // Tekton writes it at the end of the reconciliation that makes the CustomRun.
     let spec = run.status.as_ref().and_then(|status| status.pipeline_spec.as_ref());
@@ -200,9 +226,6 @@ fn pipeline_task(custom: &CustomRun, run: &PipelineRun, template: &str) -> Resul
     let task = spec.tasks.iter().chain(&spec.finally_tasks).find(|task| task.name == label).ok_or_else(|| {
         IssueError::Refused(format!("the run's pipeline has no task {label:?}: this CustomRun is not the run's own"))
     })?;
-    if task.matrix.is_some() {
-        return Err(IssueError::Refused("a CredentialTemplate under a matrix is not supported yet".into()));
-    }
     let asks =
         task.task_ref.as_ref().is_some_and(|r| r.is_credential_template() && r.name.as_deref() == Some(template));
     if !asks {
@@ -210,7 +233,9 @@ fn pipeline_task(custom: &CustomRun, run: &PipelineRun, template: &str) -> Resul
             "task {label:?} of the run's pipeline does not name CredentialTemplate {template:?}"
         )));
     }
-    Ok(label)
+    let children = run.status.as_ref().map(|status| status.child_references.as_slice()).unwrap_or_default();
+    let index = matrix::index(&custom.name_any(), &run.name_any(), task, children)?;
+    Ok((label, index))
 }
 
 /// The run's policy as it is now still fits the run, and offers this template.
@@ -237,7 +262,7 @@ async fn template(context: &Context, namespace: &str, name: &str) -> Result<Cred
     let templates: Api<CredentialTemplate> = Api::namespaced(context.cluster.direct.clone(), namespace);
     templates.get(name).await.map_err(|error| {
         if is_not_found(&error) {
-            IssueError::Refused(format!("CredentialTemplate {name:?} does not exist in namespace {namespace}"))
+            IssueError::Failed(format!("CredentialTemplate {name:?} does not exist in namespace {namespace}"))
         } else {
             IssueError::from_kubernetes(&error, "reading the CredentialTemplate")
         }
@@ -258,14 +283,14 @@ async fn plan(
 ) -> Result<(&'static str, Value), IssueError> {
     // The API server refuses it already, unless its CRDs are older or newer than we are.
     if let Some(fault) = policy::rules::credential_template(&template.spec) {
-        return Err(IssueError::Refused(format!("CredentialTemplate {}: {fault}", template.name_any())));
+        return Err(IssueError::Failed(format!("CredentialTemplate {}: {fault}", template.name_any())));
     }
     if let Some(kubernetes) = &template.spec.kubernetes {
         let facts = context.kubernetes.plan(kubernetes, namespace).await?;
         return Ok(("kubernetes", with_life(facts.to_value(), ttl)));
     }
     if let Some(oidc) = &template.spec.oidc {
-        let target = context.oidc.check(oidc, namespace).map_err(IssueError::Refused)?;
+        let target = context.oidc.check(oidc, namespace).map_err(IssueError::Failed)?;
         let mut facts = OidcProvider::facts(oidc, target);
         if let Some(facts) = facts.as_object_mut() {
             let name = run.spec.pipeline_ref.as_ref().and_then(|pipeline| pipeline.name.clone());
@@ -273,7 +298,7 @@ async fn plan(
         }
         return Ok(("oidc", with_life(facts, ttl)));
     }
-    Err(IssueError::Refused("the CredentialTemplate names no provider that is supported yet".into()))
+    Err(IssueError::Failed("the CredentialTemplate names no provider that is supported yet".into()))
 }
 
 async fn make(context: &Context, grant: &GrantRecord, row: &RunRecord, ttl: Duration) -> Result<Material, IssueError> {

@@ -6,16 +6,23 @@
 
 mod access_policy;
 pub mod admission;
+mod attempts;
 pub mod catalog;
+mod copies;
 mod credential_template;
 mod custom_run;
 mod enforce;
+#[cfg(test)]
+mod fixture;
 mod issue;
+mod matrix;
 mod namespaces;
+mod objects;
 mod pipeline_run;
 mod rbac;
 mod removals;
 mod renew;
+mod renewals;
 mod sources;
 mod status;
 
@@ -144,6 +151,8 @@ async fn controllers(context: Arc<Context>) {
     ));
     all.spawn(named("deleted PipelineRuns", removals::pipeline_runs(Arc::clone(&context))));
     all.spawn(named("deleted Grants", removals::grants(Arc::clone(&context))));
+    all.spawn(named("deleted RoleBindings", removals::role_bindings(Arc::clone(&context))));
+    all.spawn(named("changed RoleBindings", rbac::put_back(Arc::clone(&context))));
     all.spawn(named("comparison", removals::ended_while_we_were_down(Arc::clone(&context))));
     all.spawn(named("renewal", renew::keep(context)));
     if let Some(Ok(name)) = all.join_next().await {

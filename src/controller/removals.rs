@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::{StreamExt as _, pin_mut};
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::{
     Api, Resource, ResourceExt as _,
     api::ListParams,
@@ -14,11 +15,11 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 use serde::de::DeserializeOwned;
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::{Context, ControllerError, watch_config};
+use super::{Context, ControllerError, copies, objects, watch_config};
 use crate::{
-    api::{Grant, GrantPhase, INSTANCE_LABEL, RevocationReason, tekton::PipelineRun},
+    api::{GRANT_LABEL, Grant, GrantPhase, INSTANCE_LABEL, RevocationReason, tekton::PipelineRun},
     credential::projection,
     policy::policy_facts,
     store::{GrantSelect, RunRecord},
@@ -48,6 +49,18 @@ pub async fn grants(context: Arc<Context>) {
     .await;
 }
 
+/// A Grant's RoleBinding deleted by hand is a request to revoke it. Our own revocation deletes it too, but then the
+/// Grant is not Active any more.
+pub async fn role_bindings(context: Arc<Context>) {
+    let bindings: Api<PartialObjectMeta<RoleBinding>> = Api::all(context.cluster.patient.clone());
+    let ours = watch_config().labels(&format!("{INSTANCE_LABEL}={},{GRANT_LABEL}", context.instance));
+    deletions("RoleBinding", bindings, ours, |binding| {
+        let context = Arc::clone(&context);
+        async move { objects::role_binding_deleted(&context, &binding).await }
+    })
+    .await;
+}
+
 /// Tells of each deletion, for ever: a watch that breaks is opened again, and what it missed is found by `compare`.
 async fn deletions<K, F, Fut>(
     kind: &'static str,
@@ -70,16 +83,10 @@ async fn deletions<K, F, Fut>(
     }
 }
 
-async fn grant_deleted(context: &Arc<Context>, name: &str) {
-    let Some(id) = projection::id(name) else { return };
-    let active = matches!(context.store.grant(id).await, Ok(Some(row)) if row.phase == GrantPhase::Active);
-    if !active {
-        return;
-    }
-    info!(grant = %id, "Grant object deleted: revoking");
-    match context.store.revoke_grant(id, RevocationReason::Manual).await {
-        Ok(revocations) => context.revoker.revoke(revocations).await,
-        Err(error) => warn!(grant = %id, %error, "can't record the revocation"),
+/// What follows from a deleted Grant object.
+pub(super) async fn grant_deleted(context: &Arc<Context>, name: &str) {
+    if let Some(id) = projection::id(name) {
+        objects::revoke_deleted(context, id, |_| true).await;
     }
 }
 
@@ -111,7 +118,10 @@ async fn compare(context: &Arc<Context>) -> Result<(), ControllerError> {
         }
     }
     compare_policies(context, &live).await;
-    compare_templates(context).await
+    compare_templates(context).await?;
+    // First the Grants that have ended: of those nothing is looked for.
+    objects::compare(context).await?;
+    copies::compare(context).await
 }
 
 /// Policies that were deleted or changed while no watch told us.
@@ -145,7 +155,8 @@ async fn compare_templates(context: &Arc<Context>) -> Result<(), ControllerError
     Ok(())
 }
 
-async fn run_deleted(context: &Arc<Context>, uid: &str) {
+/// What follows from a deleted run.
+pub(super) async fn run_deleted(context: &Arc<Context>, uid: &str) {
     match context.store.run_ended(uid, RevocationReason::RunDeleted).await {
         Ok(revocations) if revocations.is_empty() => {}
         Ok(revocations) => context.revoker.revoke(revocations).await,

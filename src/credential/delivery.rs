@@ -50,7 +50,7 @@ pub fn labels(grant: GrantId, instance: &str) -> BTreeMap<String, String> {
 /// its content is replaced.
 pub async fn deliver(client: &Client, grant: &GrantRecord, instance: &str, material: &Material) -> kube::Result<()> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &grant.namespace);
-    match secrets.create(&PostParams::default(), &secret(grant, instance, material)).await {
+    match secrets.create(&PostParams::default(), &secret(grant, instance, data(material))).await {
         Err(error) if is_conflict(&error) => replace(client, grant, instance, material).await,
         other => other.map(drop),
     }
@@ -60,11 +60,22 @@ pub async fn deliver(client: &Client, grant: &GrantRecord, instance: &str, mater
 /// whole: we may not patch Secrets, since a patch's answer would show what another one holds.
 pub async fn replace(client: &Client, grant: &GrantRecord, instance: &str, material: &Material) -> kube::Result<()> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &grant.namespace);
-    let secret = secret(grant, instance, material);
+    let secret = secret(grant, instance, data(material));
     secrets.replace(&secret_name(grant.id), &PostParams::default(), &secret).await.map(drop)
 }
 
-fn secret(grant: &GrantRecord, instance: &str, material: &Material) -> Secret {
+/// Whether the copy is gone, found out by a dry run of making it: we may not read it.
+pub async fn is_gone(client: &Client, grant: &GrantRecord, instance: &str) -> kube::Result<bool> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &grant.namespace);
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    match secrets.create(&dry_run, &secret(grant, instance, BTreeMap::new())).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn secret(grant: &GrantRecord, instance: &str, data: BTreeMap<String, ByteString>) -> Secret {
     Secret {
         metadata: ObjectMeta {
             name: Some(secret_name(grant.id)),
@@ -73,7 +84,7 @@ fn secret(grant: &GrantRecord, instance: &str, material: &Material) -> Secret {
             ..ObjectMeta::default()
         },
         type_: Some("scim-tekton.dev/grant".into()),
-        data: Some(data(material)),
+        data: Some(data),
         ..Secret::default()
     }
 }

@@ -29,6 +29,9 @@ pub enum IssueError {
     /// Trying again can't help: a sentence for the person whose build it is.
     #[error("{0}")]
     Refused(String),
+    /// Trying again helps once somebody has mended it: a sentence for them.
+    #[error("{0}")]
+    Failed(String),
     /// Trying again may help.
     #[error("{0}")]
     Unavailable(String),
@@ -42,7 +45,7 @@ impl IssueError {
     pub fn from_kubernetes(error: &kube::Error, doing: &str) -> Self {
         match error {
             kube::Error::Api(status) if matches!(status.code, 400 | 403 | 404 | 422) => {
-                Self::Refused(format!("{doing}: {}", status.message))
+                Self::Failed(format!("{doing}: {}", status.message))
             }
             error => Self::Unavailable(format!("{doing}: {error}")),
         }

@@ -1,4 +1,4 @@
-//! Making one RoleBinding what it should be.
+//! Making the RoleBindings of one place what they should be.
 
 use std::fmt::Display;
 
@@ -9,7 +9,8 @@ use tracing::info;
 use super::{
     RbacSync,
     place::Place,
-    plan::{Names, Step, Turned, plan},
+    plan::{Names, Step, Turned},
+    shards::{self, MOST_SUBJECTS, Shards},
 };
 use crate::{
     api::{GroupRoleBinding, INSTANCE_LABEL},
@@ -34,89 +35,144 @@ impl Failure {
     }
 }
 
+/// What became of a write.
+enum Wrote {
+    /// It is done.
+    Done,
+    /// It may be done: somebody else has written, or there was no answer.
+    Unknown(Option<Failure>),
+    /// It is not done.
+    Refused(Failure),
+}
+
 impl RbacSync {
     /// Makes it so, and returns how many people hold the role. Who is to lose it loses it also where nobody can be
     /// added, and where it can't be shrunk (that needs `bind`, which may have been withdrawn) it is deleted.
     pub(super) async fn apply(&self, binding: &GroupRoleBinding, place: &Place) -> Result<usize, Failure> {
         let mut refused: Option<Failure> = None;
         for _ in 0..ATTEMPTS {
-            let object = self.get(place).await.map_err(|error| Failure::at(place, "reading", &error, true))?;
-            if let Some(foreign) = object.as_ref().filter(|object| !self.is_ours(object)) {
+            let objects = self.read(place).await.map_err(|error| Failure::at(place, "reading", &error, true))?;
+            if let Some(foreign) = objects.values().find(|object| !self.is_ours(object)) {
                 return Err(Failure::at(place, "writing", &self.not_ours(foreign), false));
             }
-            let live = object.as_ref().map(|object| place.live(object));
-            // Loaded after the live object was read: what is written is never older than what is there.
+            let live: Shards = objects.iter().map(|(number, object)| (*number, place.live(binding, object))).collect();
+            let whole = shards::whole(&live);
+            // Loaded after the live objects were read: what is written is never older than what is there.
             let directory = self.directory.load_full();
-            let mut wish = self.settings.wish(&binding.spec.group, &directory, live.as_ref());
+            let mut wish = self.settings.wish(&binding.spec.group, &directory, whole.as_ref());
             if wish.frozen.is_none() {
                 wish.frozen = refused.as_ref().map(|refused| refused.why.clone());
             }
-            let before = live.as_ref().map(|live| live.names.clone()).unwrap_or_default();
-            self.unproven.note(place, Turned::default(), &before);
-            let seq = live.as_ref().map_or(0, |live| live.seq).max(directory.seq());
-            let instance = &self.settings.instance;
-            fail::fail_point!("repair::before_apply");
-            let (after, written) = match (plan(live.as_ref(), &wish), &object) {
-                (Step::Nothing, _) => {
-                    let again = refused.is_some_and(|refused| refused.again);
-                    return wish.frozen.map_or(Ok(before.len()), |why| Err(Failure { why, again }));
-                }
-                (Step::Create(people), _) => {
-                    let new = place.role_binding(binding, instance, &people, seq);
-                    let written = self.create(place, &new).await;
-                    (people, written)
-                }
-                (Step::Replace(people), Some(object)) => {
-                    let mut new = place.role_binding(binding, instance, &people, seq);
-                    new.metadata.resource_version = object.resource_version();
-                    let written = self.replace(place, &new).await;
-                    (people, written)
-                }
-                (Step::Delete, Some(object)) => (Names::new(), self.delete(place, object).await),
-                (Step::Replace(_) | Step::Delete, None) => continue,
-            };
-            fail::fail_point!("repair::after_apply");
-            let turned = Turned::between(&before, &after);
-            let Err(error) = written else {
-                info!(namespace = place.namespace, name = place.name, subjects = after.len(), "a RoleBinding follows");
-                self.unproven.note(place, turned, &after);
-                // Read again: whoever could not be added is told of there.
-                if wish.frozen.is_some() {
-                    continue;
-                }
-                return Ok(after.len());
-            };
-            if is_conflict(&error) {
-                // It may be our own write, seen through another API server.
-                self.unproven.note(place, turned, &after);
-                continue;
+            let whole = whole.unwrap_or_default();
+            self.unproven.note_all(place, &whole.names);
+            let steps = shards::steps(&live, &wish, MOST_SUBJECTS);
+            if steps.is_empty() {
+                let again = refused.is_some_and(|refused| refused.again);
+                return wish.frozen.map_or(Ok(whole.names.len()), |why| Err(Failure { why, again }));
             }
-            let Some(again) = refusal(&error) else {
-                self.unproven.note(place, turned, &after);
-                return Err(Failure::at(place, "writing", &error, true));
-            };
-            let failure = Failure::at(place, "writing", &error, again);
-            match &object {
-                None => return Err(failure),
-                Some(_) if after.is_empty() => return Err(Failure { again: true, ..failure }),
-                // Once more, without those who would be added.
-                Some(_) if turned.gained.is_some() => refused = Some(failure),
-                Some(object) => {
-                    self.delete(place, object)
-                        .await
-                        .or_else(ignore_conflict)
-                        .map_err(|error| Failure::at(place, "deleting what can't be shrunk:", &error, true))?;
-                    info!(
-                        namespace = place.namespace,
-                        name = place.name,
-                        "a RoleBinding that can't be shrunk is deleted"
-                    );
-                    self.unproven.note(place, Turned::between(&before, &Names::new()), &Names::new());
-                    refused = None;
+            let seq = whole.seq.max(directory.seq());
+            let mut people = whole.names;
+            // Read again where somebody could not be added, who is told of there, and where the role was another.
+            let mut once_more = wish.frozen.is_some() || live.values().any(|live| live.other_role);
+            let mut failed = None;
+            for (number, step) in steps {
+                let shard = place.shard(number);
+                let object = objects.get(&number);
+                let before = live.get(&number).map(|live| live.names.clone()).unwrap_or_default();
+                let turned = Turned::between(&before, &step.people());
+                let after: Names = people.difference(&before).cloned().chain(step.people()).collect();
+                fail::fail_point!("repair::before_apply");
+                let wrote = self.write(binding, &shard, &step, object, seq).await;
+                fail::fail_point!("repair::after_apply");
+                match wrote {
+                    Wrote::Done => {
+                        info!(
+                            namespace = shard.namespace,
+                            name = shard.name,
+                            subjects = step.people().len(),
+                            "a RoleBinding follows"
+                        );
+                        self.unproven.note(&shard, turned, &after);
+                        people = after;
+                    }
+                    Wrote::Unknown(failure) => {
+                        // It may have been done; a conflict may be our own write, seen through another API server.
+                        self.unproven.note(&shard, turned, &after);
+                        let Some(failure) = failure else {
+                            once_more = true;
+                            break;
+                        };
+                        return Err(failure);
+                    }
+                    Wrote::Refused(failure) => match object {
+                        None => failed = Some(failure),
+                        Some(_) if step == Step::Delete => failed = Some(Failure { again: true, ..failure }),
+                        // Once more, without those who would be added.
+                        Some(_) if turned.gained.is_some() => {
+                            refused = Some(failure);
+                            once_more = true;
+                            break;
+                        }
+                        Some(object) => {
+                            self.delete_what_cannot_be_shrunk(&shard, object).await?;
+                            let after = people.difference(&before).cloned().collect();
+                            self.unproven.note(&shard, Turned::between(&before, &Names::new()), &after);
+                            people = after;
+                            refused = None;
+                            once_more = true;
+                        }
+                    },
                 }
+            }
+            if let Some(failure) = failed {
+                return Err(failure);
+            }
+            if !once_more {
+                return Ok(people.len());
             }
         }
         Err(Failure::at(place, "writing", &"it changes faster than it can be written", true))
+    }
+
+    async fn write(
+        &self,
+        binding: &GroupRoleBinding,
+        shard: &Place,
+        step: &Step,
+        object: Option<&RoleBinding>,
+        seq: i64,
+    ) -> Wrote {
+        let instance = &self.settings.instance;
+        let written = match (step, object) {
+            (Step::Create(people), None) => {
+                self.shards.found(&shard.namespace, &shard.name);
+                self.create(shard, &shard.role_binding(binding, instance, people, seq)).await
+            }
+            (Step::Replace(people), Some(object)) => {
+                let mut new = shard.role_binding(binding, instance, people, seq);
+                new.metadata.resource_version = object.resource_version();
+                self.replace(shard, &new).await
+            }
+            (Step::Delete, Some(object)) => self.delete(shard, object).await,
+            _ => Ok(()),
+        };
+        match written {
+            Ok(()) => Wrote::Done,
+            Err(error) if is_conflict(&error) => Wrote::Unknown(None),
+            Err(error) => match refusal(&error) {
+                Some(again) => Wrote::Refused(Failure::at(shard, "writing", &error, again)),
+                None => Wrote::Unknown(Some(Failure::at(shard, "writing", &error, true))),
+            },
+        }
+    }
+
+    async fn delete_what_cannot_be_shrunk(&self, shard: &Place, object: &RoleBinding) -> Result<(), Failure> {
+        self.delete(shard, object)
+            .await
+            .or_else(ignore_conflict)
+            .map_err(|error| Failure::at(shard, "deleting what can't be shrunk:", &error, true))?;
+        info!(namespace = shard.namespace, name = shard.name, "a RoleBinding that can't be shrunk is deleted");
+        Ok(())
     }
 
     fn is_ours(&self, object: &RoleBinding) -> bool {

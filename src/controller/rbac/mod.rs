@@ -4,10 +4,12 @@
 //! It acts through the impersonated account `scim-tekton-rbac`, which has its own `bind` list, apart from the Grants'.
 
 mod apply;
+mod drift;
 mod follow;
 mod place;
 mod plan;
 mod proof;
+mod shards;
 mod sync;
 mod wish;
 
@@ -25,7 +27,9 @@ use kube::{
 use serde_json::json;
 use tracing::warn;
 
+pub use drift::put_back;
 use proof::Unproven;
+use shards::Known;
 
 use super::{Context, ControllerError, Namespaces, catalog::Ready};
 use crate::{
@@ -56,6 +60,8 @@ pub struct RbacSync {
     namespaces: Namespaces,
     settings: RbacSettings,
     unproven: Unproven,
+    /// How many RoleBindings each role of a GroupRoleBinding has in a namespace.
+    shards: Known,
     /// GroupRoleBindings whose last sync failed.
     behind: Mutex<HashSet<String>>,
     /// One writer for each GroupRoleBinding.
@@ -79,6 +85,7 @@ impl RbacSync {
             namespaces,
             settings,
             unproven: Unproven::default(),
+            shards: Known::default(),
             behind: Mutex::default(),
             writing: Mutex::default(),
         }

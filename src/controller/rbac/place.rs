@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest;
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{StreamExt as _, future::try_join_all, stream::FuturesUnordered};
 use k8s_openapi::{
     api::rbac::v1::{RoleBinding, RoleRef as KubernetesRoleRef, Subject},
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{DeleteParams, PostParams, Preconditions},
+    api::{DeleteParams, ListParams, PostParams, Preconditions},
 };
 
 use super::{
@@ -46,14 +46,30 @@ impl Place {
         Self { namespace: namespace.to_owned(), role: role.clone(), name }
     }
 
+    /// Of its RoleBinding number `number`: the first bears the name, others a number too.
+    pub(super) fn shard(&self, number: usize) -> Self {
+        let name = if number == 0 { self.name.clone() } else { format!("{}-{number}", self.name) };
+        Self { name, ..self.clone() }
+    }
+
+    /// Which of its RoleBindings has this name, if one has.
+    pub(super) fn number(&self, name: &str) -> Option<usize> {
+        let rest = name.strip_prefix(&self.name)?;
+        let number = if rest.is_empty() { 0 } else { rest.strip_prefix('-')?.parse().ok()? };
+        (self.shard(number).name == name).then_some(number)
+    }
+
     /// What a live RoleBinding says here.
-    pub(super) fn live(&self, binding: &RoleBinding) -> Live {
-        let subjects = || binding.subjects.iter().flatten();
+    pub(super) fn live(&self, binding: &GroupRoleBinding, object: &RoleBinding) -> Live {
+        let subjects = || object.subjects.iter().flatten();
         let people = subjects().filter(|subject| is_person(subject));
+        let seq = object.annotations().get(SEQ_ANNOTATION).and_then(|seq| seq.parse().ok());
         Live {
             names: people.map(|subject| subject.name.clone()).collect(),
-            exact: binding.role_ref == role_ref(&self.role) && subjects().all(is_person),
-            seq: binding.annotations().get(SEQ_ANNOTATION).and_then(|seq| seq.parse().ok()).unwrap_or(0),
+            // Without its owner it would outlive the GroupRoleBinding.
+            exact: subjects().all(is_person) && seq.is_some() && object.owner_references() == owners(binding),
+            other_role: object.role_ref != role_ref(&self.role),
+            seq: seq.unwrap_or(0),
         }
     }
 
@@ -80,21 +96,25 @@ impl Place {
                     (INSTANCE_LABEL.to_owned(), instance.to_owned()),
                 ])),
                 annotations: Some(BTreeMap::from([(SEQ_ANNOTATION.to_owned(), seq.to_string())])),
-                // Deleting the GroupRoleBinding takes its RoleBindings with it, also while we are down.
-                owner_references: Some(vec![OwnerReference {
-                    api_version: format!("{}/{}", crate::api::GROUP, crate::api::VERSION),
-                    kind: "GroupRoleBinding".into(),
-                    name: binding.name_any(),
-                    uid: binding.uid().unwrap_or_default(),
-                    controller: Some(true),
-                    block_owner_deletion: Some(false),
-                }]),
+                owner_references: Some(owners(binding)),
                 ..ObjectMeta::default()
             },
             role_ref: role_ref(&self.role),
             subjects: Some(people.iter().map(person).collect()),
         }
     }
+}
+
+/// Deleting the GroupRoleBinding takes its RoleBindings with it, also while we are down.
+fn owners(binding: &GroupRoleBinding) -> Vec<OwnerReference> {
+    vec![OwnerReference {
+        api_version: format!("{}/{}", crate::api::GROUP, crate::api::VERSION),
+        kind: "GroupRoleBinding".into(),
+        name: binding.name_any(),
+        uid: binding.uid().unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: Some(false),
+    }]
 }
 
 fn role_ref(role: &RoleRef) -> KubernetesRoleRef {
@@ -106,9 +126,30 @@ fn is_person(subject: &Subject) -> bool {
 }
 
 impl RbacSync {
-    /// A read goes to etcd, so whoever answers is right.
-    pub(super) async fn get(&self, place: &Place) -> kube::Result<Option<RoleBinding>> {
-        self.anywhere(|client| async move { bindings(client, &place.namespace).get_opt(&place.name).await }).await
+    /// The RoleBindings of a place, by their numbers. A read goes to etcd, so whoever answers is right; a list may wait
+    /// for a watch cache, so it is made only while we don't know how many there are.
+    pub(super) async fn read(&self, place: &Place) -> kube::Result<BTreeMap<usize, RoleBinding>> {
+        let highest = match self.shards.highest(place) {
+            Some(highest) => highest,
+            None => self.look_how_many(place).await?,
+        };
+        let objects = (0..=highest).map(|number| async move {
+            let shard = place.shard(number);
+            let shard = &shard;
+            let read = |client| async move { bindings(client, &shard.namespace).get_opt(&shard.name).await };
+            Ok::<_, kube::Error>(self.anywhere(read).await?.map(|object| (number, object)))
+        });
+        Ok(try_join_all(objects).await?.into_iter().flatten().collect())
+    }
+
+    async fn look_how_many(&self, place: &Place) -> kube::Result<usize> {
+        let ours = ListParams::default().labels(&format!("{INSTANCE_LABEL}={}", self.settings.instance));
+        let ours = &ours;
+        let there =
+            self.anywhere(|client| async move { bindings(client, &place.namespace).list_metadata(ours).await }).await?;
+        let highest = there.iter().filter_map(|found| place.number(&found.name_any())).max().unwrap_or(0);
+        self.shards.saw(place, highest);
+        Ok(highest)
     }
 
     /// Through one API server only: a create that a hanging one does late could revive what was removed since.
@@ -180,9 +221,13 @@ mod tests {
     use super::{Names, Place, Subject};
     use crate::api::{GroupRef, GroupRoleBinding, GroupRoleBindingSpec, RoleKind, RoleRef};
 
+    fn role() -> RoleRef {
+        RoleRef { kind: RoleKind::Role, name: "deployer".into() }
+    }
+
     #[test]
     fn what_is_written_is_read_back_and_what_others_did_to_it_is_seen() {
-        let role = RoleRef { kind: RoleKind::Role, name: "deployer".into() };
+        let role = role();
         let spec = GroupRoleBindingSpec {
             group: GroupRef::default(),
             role_refs: vec![role.clone()],
@@ -193,14 +238,30 @@ mod tests {
         let place = Place::new(&binding, "ns", &role);
         let people = Names::from(["okta:bob".to_owned(), "okta:carol".to_owned()]);
         let mut object = place.role_binding(&binding, "scim", &people, 7);
-        let live = place.live(&object);
-        assert_eq!((live.names, live.exact, live.seq), (people.clone(), true, 7));
+        let live = place.live(&binding, &object);
+        assert_eq!((live.names, live.exact, live.other_role, live.seq), (people.clone(), true, false, 7));
         object.role_ref.name = "admin".into();
-        assert!(!place.live(&object).exact);
+        assert!(place.live(&binding, &object).other_role);
         object.role_ref.name = "deployer".into();
+        let owners = object.metadata.owner_references.take();
+        assert!(!place.live(&binding, &object).exact);
+        object.metadata.owner_references = owners;
         let foreign = Subject { kind: "Group".into(), name: "everyone".into(), ..Subject::default() };
         object.subjects.as_mut().unwrap().push(foreign);
-        let live = place.live(&object);
+        let live = place.live(&binding, &object);
         assert_eq!((live.names, live.exact), (people, false));
+    }
+
+    #[test]
+    fn a_shard_is_known_by_its_name_and_no_other_name_is_one() {
+        let place = Place { namespace: "ns".into(), role: role(), name: "scim-shop-0123456789".into() };
+        for number in [0, 1, 12] {
+            assert_eq!(place.number(&place.shard(number).name), Some(number));
+        }
+        for name in
+            ["scim-shop-0123456789-0", "scim-shop-0123456789-01", "scim-shop-0123456789-x", "scim-shop-01234567891"]
+        {
+            assert_eq!(place.number(name), None, "{name}");
+        }
     }
 }

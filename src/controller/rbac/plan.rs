@@ -12,8 +12,10 @@ pub(super) type Names = BTreeSet<String>;
 pub(super) struct Live {
     /// Its people.
     pub(super) names: Names,
-    /// Whether it gives the role that it should, to nobody but people.
+    /// Whether it says nothing but what we say.
     pub(super) exact: bool,
+    /// Whether it gives another role, which can't be changed: it must be made anew.
+    pub(super) other_role: bool,
     /// Version of the Directory that it was made from.
     pub(super) seq: i64,
 }
@@ -40,6 +42,16 @@ pub(super) enum Step {
     Delete,
 }
 
+impl Step {
+    /// Who holds the role by this RoleBinding after it.
+    pub(super) fn people(&self) -> Names {
+        match self {
+            Self::Create(people) | Self::Replace(people) => people.clone(),
+            Self::Nothing | Self::Delete => Names::new(),
+        }
+    }
+}
+
 /// The step from what is there to what is wished.
 pub(super) fn plan(live: Option<&Live>, wish: &Wish) -> Step {
     let target = match (live, &wish.frozen) {
@@ -48,6 +60,7 @@ pub(super) fn plan(live: Option<&Live>, wish: &Wish) -> Step {
         (None, Some(_)) => Names::new(),
     };
     match live {
+        Some(live) if live.other_role => Step::Delete,
         None if target.is_empty() => Step::Nothing,
         None => Step::Create(target),
         Some(_) if target.is_empty() => Step::Delete,
@@ -94,7 +107,7 @@ mod tests {
     }
 
     fn live(people: &[&str]) -> Live {
-        Live { names: names(people), exact: true, seq: 1 }
+        Live { names: names(people), exact: true, other_role: false, seq: 1 }
     }
 
     fn wish(people: &[&str]) -> Wish {
@@ -125,10 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_subject_or_role_is_written_over() {
+    fn a_foreign_subject_is_written_over_and_one_of_another_role_is_made_anew() {
         let odd = Live { exact: false, ..live(&["bob"]) };
         assert_eq!(plan(Some(&odd), &wish(&["bob"])), Step::Replace(names(&["bob"])));
         assert_eq!(plan(Some(&odd), &frozen(&["bob", "carol"])), Step::Replace(names(&["bob"])));
+        let other = Live { other_role: true, ..odd };
+        assert_eq!(plan(Some(&other), &wish(&["bob"])), Step::Delete);
+        assert_eq!(plan(Some(&other), &frozen(&["bob"])), Step::Delete);
     }
 
     #[test]

@@ -37,8 +37,18 @@ impl Unproven {
         }
     }
 
-    fn of(&self, place: &Place) -> Option<Turned> {
-        self.0.lock().ok()?.get(&(place.namespace.clone(), place.name.clone())).cloned()
+    /// Forgets what is no longer true anywhere in a place.
+    pub(super) fn note_all(&self, place: &Place, now: &Names) {
+        for (shard, _) in self.of(place) {
+            self.note(&shard, Turned::default(), now);
+        }
+    }
+
+    /// Of all RoleBindings of a place.
+    fn of(&self, place: &Place) -> Vec<(Place, Turned)> {
+        let Ok(all) = self.0.lock() else { return Vec::new() };
+        let here = all.iter().filter(|((namespace, _), _)| *namespace == place.namespace);
+        here.filter_map(|((_, name), turned)| Some((place.shard(place.number(name)?), turned.clone()))).collect()
     }
 
     /// Unless something else has been written since.
@@ -54,10 +64,10 @@ impl Unproven {
 impl RbacSync {
     /// Waits until every API server has seen what was written here.
     pub(super) async fn prove(&self, binding: &GroupRoleBinding, places: &[Place]) {
-        join_all(places.iter().map(|place| async move {
-            let Some(turned) = self.unproven.of(place) else { return };
-            self.seen_everywhere(binding, place, &turned).await;
-            self.unproven.forget(place, &turned);
+        let unproven = places.iter().flat_map(|place| self.unproven.of(place));
+        join_all(unproven.map(|(shard, turned)| async move {
+            self.seen_everywhere(binding, &shard, &turned).await;
+            self.unproven.forget(&shard, &turned);
         }))
         .await;
     }

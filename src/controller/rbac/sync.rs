@@ -7,6 +7,7 @@ use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::{
     Api, ResourceExt as _,
     api::{DeleteParams, ListParams},
+    core::PartialObjectMeta,
 };
 use tracing::info;
 
@@ -62,6 +63,8 @@ impl RbacSync {
         let namespaces: BTreeSet<_> = binding.spec.namespaces.iter().flat_map(|namespaces| &namespaces.names).collect();
         let namespaces: Vec<_> = namespaces.into_iter().collect();
         let mut synced = Synced::default();
+        // Before anything is written: what is found there may be more than we know of.
+        let there = if prune { Some(self.list(binding).await) } else { None };
         for some in namespaces.chunks(AT_ONCE) {
             let done = join_all(some.iter().map(|namespace| self.sync_in(binding, namespace))).await;
             for (place, result) in done.into_iter().flatten() {
@@ -76,7 +79,12 @@ impl RbacSync {
             }
         }
         synced.ours = !synced.places.is_empty();
-        if prune && let Err(why) = self.prune(binding, &synced.places).await {
+        let pruned = match there {
+            None => Ok(()),
+            Some(Ok(there)) => self.prune(there, &synced.places).await,
+            Some(Err(error)) => Err(format!("listing RoleBindings: {error}")),
+        };
+        if let Err(why) = pruned {
             synced.failures.push(Failure { why, again: true });
         }
         self.note_behind(&binding.name_any(), !synced.failures.is_empty());
@@ -101,16 +109,24 @@ impl RbacSync {
         done
     }
 
-    /// Removes what is ours and in none of these places.
-    async fn prune(&self, binding: &GroupRoleBinding, keep: &[Place]) -> Result<(), String> {
+    /// What there is of it, anywhere.
+    async fn list(&self, binding: &GroupRoleBinding) -> kube::Result<Vec<PartialObjectMeta<RoleBinding>>> {
         let all: Api<RoleBinding> = Api::all(self.cluster.rbac.clone());
         let instance = &self.settings.instance;
         let labels = format!("{GROUP_ROLE_BINDING_LABEL}={},{INSTANCE_LABEL}={instance}", binding.name_any());
-        let found = all.list_metadata(&ListParams::default().labels(&labels)).await;
+        let there = all.list_metadata(&ListParams::default().labels(&labels)).await?.items;
+        for found in &there {
+            self.shards.found(&found.namespace().unwrap_or_default(), &found.name_any());
+        }
+        Ok(there)
+    }
+
+    /// Removes what is in none of these places.
+    async fn prune(&self, there: Vec<PartialObjectMeta<RoleBinding>>, keep: &[Place]) -> Result<(), String> {
         let mut failed = Ok(());
-        for stray in found.map_err(|error| format!("listing RoleBindings: {error}"))? {
+        for stray in there {
             let (namespace, name) = (stray.namespace().unwrap_or_default(), stray.name_any());
-            if keep.iter().any(|place| place.namespace == namespace && place.name == name) {
+            if keep.iter().any(|place| place.namespace == namespace && place.number(&name).is_some()) {
                 continue;
             }
             match self.delete_any(&namespace, &name, &DeleteParams::default()).await {

@@ -10,11 +10,8 @@ use crate::{
     identity::{IdpName, ResourceId},
 };
 
-/// A RoleBinding of more subjects nears etcd's limit of 1.5 MB an object.
-const MOST_SUBJECTS: usize = 1_000;
-
 impl RbacSettings {
-    /// Who shall hold the role, by the Directory.
+    /// Who shall hold the role, by the Directory; `live` is what all its RoleBindings say.
     pub(super) fn wish(&self, group: &GroupRef, directory: &Directory, live: Option<&Live>) -> Wish {
         let live_names = || live.iter().flat_map(|live| &live.names);
         let group = match group_of(directory, group) {
@@ -31,14 +28,11 @@ impl RbacSettings {
             .filter(|user| user.active)
             .filter_map(|user| self.kubernetes_name(&user.idp, &user.user_name))
             .collect();
-        let count = holders.len();
         let older = live.is_some_and(|live| live.seq > directory.seq() && !holders.is_subset(&live.names));
         let doubted = group.and_then(|group| directory.group(group)).map(|group| &group.idp);
         let doubted = doubted.filter(|idp| !directory.is_confirmed(idp));
         let frozen = if let Some(idp) = doubted {
             Some(format!("{}; nobody is added until it is", unconfirmed(idp)))
-        } else if count > MOST_SUBJECTS {
-            Some(format!("the group has {count} people; more than {MOST_SUBJECTS} are not supported yet"))
         } else if older {
             Some("the Directory is older than the RoleBinding: nobody is added until it has caught up".into())
         } else {
@@ -141,7 +135,7 @@ mod tests {
     }
 
     fn live(names: &[&str], seq: i64) -> Live {
-        Live { names: names_of(names), exact: true, seq }
+        Live { names: names_of(names), exact: true, other_role: false, seq }
     }
 
     fn names_of(names: &[&str]) -> Names {
@@ -189,19 +183,6 @@ mod tests {
         directory.apply(7, &[Change::Confirmed("okta".into(), true)]);
         let wish = settings.wish(&group, &directory, Some(&live(&["okta:bob"], 5)));
         assert_eq!((wish.holders, wish.frozen), (names_of(&["okta:bob", "okta:carol"]), None));
-    }
-
-    #[test]
-    fn a_group_that_is_too_large_adds_nobody_and_keeps_nobody_who_left() {
-        let mut directory = directory();
-        let ids: Vec<_> = (10..1_020).collect();
-        let users: Vec<_> = ids.iter().map(|id| user(*id, &format!("user-{id}"), true)).collect();
-        let added = ids.into_iter().map(|id| ResourceId(Uuid::from_u128(id))).collect();
-        directory.apply(6, &users);
-        directory.apply(7, &[Change::Members { group: DEPLOYERS, added, removed: vec![] }]);
-        let wish = settings().wish(&group(Some("okta")), &directory, Some(&live(&["okta:bob"], 5)));
-        assert!(wish.frozen.unwrap().contains("1011 people"));
-        assert!(!wish.holders.contains("okta:carol"));
     }
 
     #[test]

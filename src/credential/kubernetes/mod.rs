@@ -5,6 +5,7 @@
 //! (unauthenticated within the API servers' 10 s token cache).
 
 mod issue;
+mod objects;
 mod plan;
 mod revoke;
 
@@ -14,6 +15,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use objects::{Kind, Labelled, Object};
 pub use plan::actions;
 
 use crate::{

@@ -80,7 +80,7 @@ async fn rules(client: &Client, role: &RoleRef, namespace: &str) -> Result<Vec<P
     };
     match found {
         Ok(rules) => Ok(rules.unwrap_or_default()),
-        Err(error) if is_not_found(&error) => Err(IssueError::Refused(format!(
+        Err(error) if is_not_found(&error) => Err(IssueError::Failed(format!(
             "the credential template names {} {}, which does not exist in namespace {namespace}",
             role.kind.as_str(),
             role.name

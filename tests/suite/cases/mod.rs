@@ -3,12 +3,16 @@
 mod access;
 mod admission;
 mod attacks;
+mod attempts;
 mod bad_input;
 mod closed;
 mod deprovision;
 mod doctor;
+mod drift;
+mod gone;
 mod held;
 mod issuer;
+mod matrix;
 mod release;
 mod restart;
 mod tickets;
@@ -69,6 +73,14 @@ pub fn together() -> Vec<Case> {
         bad_input::g8_what_is_refused_before_the_signature_holds_learns_nothing_and_stores_nothing,
         bad_input::g8_what_is_refused_after_it_says_why_once_each,
         bad_input::g8_bad_scim_gets_a_scim_error_and_nothing_of_it_is_stored,
+        attempts::what_somebody_can_mend_is_retried_as_often_as_the_task_says_and_a_refusal_never,
+        attempts::when_the_timeout_is_over_the_custom_run_fails_and_nothing_of_its_grant_is_left,
+        drift::what_others_do_to_our_role_bindings_is_put_right_and_no_leaver_gets_in,
+        drift::a_group_of_1_003_people_has_two_role_bindings_and_who_leaves_is_in_none,
+        gone::a_grant_whose_role_binding_is_deleted_ends,
+        gone::a_credentials_secret_that_is_deleted_is_replaced_by_a_fresh_one,
+        gone::what_has_our_label_and_no_living_grant_is_removed_and_nothing_else,
+        matrix::each_combination_of_a_matrix_has_a_grant_of_its_own,
         deprovision::a_step_has_no_success_after_the_answer_in_20_of_20,
     ]
 }
@@ -84,6 +96,7 @@ pub fn alone() -> Vec<Case> {
         held::with_revocation_switched_off_the_same_test_fails,
         attacks::runs::pending_cleared_or_the_spec_changed_while_pending_by_another,
         attacks::policies::admission_policies_deleted_while_we_run,
+        gone::a_grant_whose_role_binding_was_deleted_while_we_were_down_ends,
         restart::g1_what_was_begun_is_finished_after_kill_9,
         release::the_release_binary_has_no_failpoint,
         story::the_whole_story,

@@ -7,6 +7,7 @@ mod github;
 mod idp;
 mod instance;
 mod ledger;
+mod pipelines;
 mod prober;
 mod process;
 mod shop;
