@@ -61,6 +61,20 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// A cluster of these clients, which answer as they like.
+    #[cfg(test)]
+    pub(crate) fn of(direct: Client, servers: Vec<ApiServer>) -> Self {
+        let servers = servers.into_iter().map(Arc::new).collect::<Vec<_>>();
+        Self {
+            config: Config::new(http::Uri::from_static("https://kubernetes.test")),
+            patient: direct.clone(),
+            rbac: direct.clone(),
+            direct,
+            rbac_account: "rbac".into(),
+            servers: Arc::new(ArcSwap::from_pointee(servers)),
+        }
+    }
+
     /// Every API server that can be addressed, as of now.
     pub fn servers(&self) -> Arc<Vec<Arc<ApiServer>>> {
         self.servers.load_full()

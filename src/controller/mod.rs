@@ -9,6 +9,8 @@ mod credential_template;
 mod custom_run;
 mod enforce;
 mod issue;
+#[cfg(test)]
+mod model;
 mod namespaces;
 mod pipeline_run;
 mod rbac;

@@ -70,7 +70,8 @@ async fn deletions<K, F, Fut>(
     }
 }
 
-async fn grant_deleted(context: &Arc<Context>, name: &str) {
+/// What follows from a deleted Grant object.
+pub(super) async fn grant_deleted(context: &Arc<Context>, name: &str) {
     let Some(id) = projection::id(name) else { return };
     let active = matches!(context.store.grant(id).await, Ok(Some(row)) if row.phase == GrantPhase::Active);
     if !active {
@@ -145,7 +146,8 @@ async fn compare_templates(context: &Arc<Context>) -> Result<(), ControllerError
     Ok(())
 }
 
-async fn run_deleted(context: &Arc<Context>, uid: &str) {
+/// What follows from a deleted run.
+pub(super) async fn run_deleted(context: &Arc<Context>, uid: &str) {
     match context.store.run_ended(uid, RevocationReason::RunDeleted).await {
         Ok(revocations) if revocations.is_empty() => {}
         Ok(revocations) => context.revoker.revoke(revocations).await,
