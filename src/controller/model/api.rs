@@ -48,8 +48,17 @@ impl Call {
         }
         let part = |at: usize| parts.get(at).copied().unwrap_or_default();
         let query = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-        let query = query.map(|(name, value)| (name.to_owned(), value.replace("%3D", "=").replace("%2F", "/"))).collect();
-        Self { server, method, key: Key::new(part(0), namespace, part(1)), subresource: part(2).into(), query, token, body }
+        let query =
+            query.map(|(name, value)| (name.to_owned(), value.replace("%3D", "=").replace("%2F", "/"))).collect();
+        Self {
+            server,
+            method,
+            key: Key::new(part(0), namespace, part(1)),
+            subresource: part(2).into(),
+            query,
+            token,
+            body,
+        }
     }
 
     /// What it does to what, without names that differ from history to history.
@@ -165,7 +174,10 @@ impl State {
             .map(|(_, object)| Value::clone(object))
             .filter(|object| wanted.is_none_or(|(name, value)| object["metadata"]["labels"][name] == value))
             .collect();
-        (200, json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": self.etcd.revision().to_string()}, "items": items}))
+        (
+            200,
+            json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": self.etcd.revision().to_string()}, "items": items}),
+        )
     }
 
     fn create(&mut self, call: &Call) -> Answer {
@@ -195,7 +207,9 @@ impl State {
         merge(&mut after, &body);
         if call.key.resource == "pipelineruns" && before["spec"] != after["spec"] {
             let (was, is) = (text(before, "/spec/status"), text(&after, "/spec/status"));
-            let done = before["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(|c| c["status"] != "Unknown"));
+            let done = before["status"]["conditions"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|c| c["status"] != "Unknown"));
             // Tekton's webhook: what is done stays as it is, and what is cancelled stays cancelled.
             if done || (was == "Cancelled" && is != was) || (was.is_empty() && is == PENDING) {
                 return refusal(400, "BadRequest");

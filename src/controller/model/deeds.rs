@@ -43,7 +43,11 @@ fn user(name: &str) -> Edit {
 
 fn group(name: &str, members: Vec<ResourceId>) -> Edit {
     let attributes = json!({"displayName": name});
-    Edit { attributes: attributes.as_object().cloned().unwrap(), members: vec![MemberOp::Add(members)], ..Edit::default() }
+    Edit {
+        attributes: attributes.as_object().cloned().unwrap(),
+        members: vec![MemberOp::Add(members)],
+        ..Edit::default()
+    }
 }
 
 impl Deeds {
@@ -202,8 +206,7 @@ impl Stage {
         if child {
             let parent = runs.last().and_then(|parent| Some(self.world.get(parent)?["metadata"]["uid"].clone()));
             let Some(uid) = parent else { return };
-            run["metadata"]["ownerReferences"] =
-                json!([{"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "name": "parent", "uid": uid, "controller": true}]);
+            run["metadata"]["ownerReferences"] = json!([{"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "name": "parent", "uid": uid, "controller": true}]);
         }
         self.world.put(&key, run);
         runs.push(key);
@@ -228,11 +231,17 @@ async fn scim(parts: Parts, act: Act) {
     let store = &parts.store;
     let done = match act {
         Act::Activate { who } => match person(who) {
-            Some(id) => edit(store, ResourceKind::User, id, |edit| drop(edit.attributes.insert("active".into(), json!(true)))).await,
+            Some(id) => {
+                edit(store, ResourceKind::User, id, |edit| drop(edit.attributes.insert("active".into(), json!(true))))
+                    .await
+            }
             None => store.create(&okta(), ResourceKind::User, user(PEOPLE[who])).await.ok(),
         },
         Act::Deactivate { who } => match person(who) {
-            Some(id) => edit(store, ResourceKind::User, id, |edit| drop(edit.attributes.insert("active".into(), json!(false)))).await,
+            Some(id) => {
+                edit(store, ResourceKind::User, id, |edit| drop(edit.attributes.insert("active".into(), json!(false))))
+                    .await
+            }
             None => None,
         },
         Act::DeleteUser { who } => match person(who) {
@@ -258,7 +267,12 @@ async fn scim(parts: Parts, act: Act) {
         Act::RenameGroup => {
             let found = directory.group_by_name(&okta(), "ex-deployers").map(|group| (group.id, GROUPS[0]));
             match found.or_else(|| group_id(0).map(|id| (id, "ex-deployers"))) {
-                Some((id, name)) => edit(store, ResourceKind::Group, id, move |edit| drop(edit.attributes.insert("displayName".into(), json!(name)))).await,
+                Some((id, name)) => {
+                    edit(store, ResourceKind::Group, id, move |edit| {
+                        drop(edit.attributes.insert("displayName".into(), json!(name)))
+                    })
+                    .await
+                }
                 None => None,
             }
         }

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    etcd::text,
-    play::Stage,
-    world::GRANTS,
-};
+use super::{etcd::text, play::Stage, world::GRANTS};
 use crate::{
     api::{GRANT_LABEL, GrantPhase, PENDING, TICKET_ANNOTATION},
     audit,
@@ -33,7 +29,10 @@ async fn rows(stage: &Stage) -> Vec<String> {
         }
     }
     for run in stage.kept.store.live_runs().await.unwrap() {
-        wrong.push(format!("run {} is live: ended {:?}, to be cancelled {}", run.name, run.ended_reason, run.cancel_pending));
+        wrong.push(format!(
+            "run {} is live: ended {:?}, to be cancelled {}",
+            run.name, run.ended_reason, run.cancel_pending
+        ));
     }
     wrong
 }
@@ -83,6 +82,11 @@ async fn log(stage: &Stage) -> Vec<String> {
         }
     }
     let let_out: Vec<_> = stage.world.state().rules.let_out.keys().cloned().collect();
-    wrong.extend(let_out.into_iter().filter(|grant| !issued.contains(grant)).map(|grant| format!("G6: no audit row says that grant {grant} was issued")));
+    wrong.extend(
+        let_out
+            .into_iter()
+            .filter(|grant| !issued.contains(grant))
+            .map(|grant| format!("G6: no audit row says that grant {grant} was issued")),
+    );
     wrong
 }

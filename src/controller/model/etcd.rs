@@ -42,7 +42,11 @@ impl Etcd {
     }
 
     /// All of a resource, in a namespace or everywhere.
-    pub fn list<'a>(&'a self, resource: &'a str, namespace: Option<&'a str>) -> impl Iterator<Item = (&'a Key, &'a Object)> {
+    pub fn list<'a>(
+        &'a self,
+        resource: &'a str,
+        namespace: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a Key, &'a Object)> {
         self.objects.iter().filter(move |(key, _)| {
             key.resource == resource && namespace.is_none_or(|namespace| key.namespace == namespace)
         })

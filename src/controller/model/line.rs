@@ -63,7 +63,8 @@ impl Line {
         let (parts, body) = request.into_parts();
         let body = body.collect_bytes().await?;
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
-        let token = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let token =
+            parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         let server = match self.server {
             Some(server) => server,
             None => self.world.state().chance.pick("which server", &[0, 1]),
@@ -74,7 +75,9 @@ impl Line {
         let answered = tokio::time::timeout(TIME_LIMIT, answered).await;
         self.life.goes_on().await;
         match answered {
-            Ok(Ok(Some((code, body)))) => Ok(Response::builder().status(code).body(Body::from(serde_json::to_vec(&body)?))?),
+            Ok(Ok(Some((code, body)))) => {
+                Ok(Response::builder().status(code).body(Body::from(serde_json::to_vec(&body)?))?)
+            }
             Ok(Ok(None)) => Err("connection refused".into()),
             Ok(Err(_)) | Err(_) => Err("no answer in time".into()),
         }
@@ -85,9 +88,8 @@ impl Line {
         let kind = call.kind();
         let way = self.world.state().way("there", &kind);
         tokio::time::sleep(way).await;
-        let mut changes = self.world.changes();
         while self.world.health(call.server) == Health::Paused {
-            let _ = changes.changed().await;
+            self.world.change().await;
         }
         if self.world.health(call.server) == Health::Down {
             let _ = answer.send(None);
@@ -99,16 +101,29 @@ impl Line {
         let done = {
             let mut state = self.world.state();
             let done = state.answer(&call);
+            // What a sender gave up may come late; what it waits for it must not have begun.
+            if done.0 == 201 && !answer.is_closed() && !self.life.has_ended() {
+                state.nothing_is_made_of_the_dead(&call);
+            }
             let left = if self.life.has_ended() { " (its sender is dead)" } else { "" };
             state.mark(&format!("{kind} {}", done.0));
-            state.tell(|| format!("{} at {}: {kind} {}/{} → {}{left}", if call.token.is_some() { "token" } else { "we" }, call.server, call.key.namespace, call.key.name, done.0));
+            state.tell(|| {
+                format!(
+                    "{} at {}: {kind} {}/{} → {}{left}",
+                    if call.token.is_some() { "token" } else { "we" },
+                    call.server,
+                    call.key.namespace,
+                    call.key.name,
+                    done.0
+                )
+            });
             done
         };
         self.world.announce();
         let way = self.world.state().way("back", &kind);
         tokio::time::sleep(way).await;
         while self.world.health(call.server) == Health::Paused {
-            let _ = changes.changed().await;
+            self.world.change().await;
         }
         let _ = answer.send(Some(done));
     }

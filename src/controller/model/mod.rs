@@ -14,7 +14,7 @@
 //! | `rules`, `end` | what must hold always, and what must hold at rest |
 //!
 //! A history that fails is printed with its seed, made short, and told. `MODEL_SEED=7 cargo test --lib model::` plays it
-//! again; `MODEL_HISTORIES=20000` plays more.
+//! again; `MODEL_HISTORIES=20000` plays more, and `MODEL_ALL=1` goes on after one that fails.
 //!
 //! Not in it: GroupRoleBindings, the provider `oidc`, and kube's own watches (`watches` stands in for them).
 
@@ -41,34 +41,48 @@ use play::play;
 /// As many as `make test` plays.
 const HISTORIES: u64 = 1_000;
 
+/// What they must see, or they show nothing.
+const SEEN: &[&str] = &[
+    "events let through",
+    "runs started",
+    "activations",
+    "renewals",
+    "credentials handed out",
+    "revocations proven",
+    "answers after all was proven",
+    "answers before all was proven",
+    "kills",
+    "servers that stop",
+    "watches lost",
+    "old objects told",
+];
+
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
 #[test]
 fn g1_g2_g4_g6_hold_in_1000_random_histories() {
-    let seeds = match number("MODEL_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("MODEL_HISTORIES").unwrap_or(HISTORIES),
-    };
-    let one = seeds.end - seeds.start == 1;
-    let mut counts = BTreeMap::new();
+    let first = number("MODEL_SEED");
+    let histories = number("MODEL_HISTORIES").unwrap_or(if first.is_some() { 1 } else { HISTORIES });
+    let seeds = first.unwrap_or(0)..first.unwrap_or(0) + histories;
+    let (mut counts, mut failed) = (BTreeMap::new(), Vec::new());
     for seed in seeds {
         let played = play(seed, &history::of(seed), false);
-        if played.violation.is_some() {
-            fail(seed);
+        match played.violation {
+            Some(violation) if std::env::var_os("MODEL_ALL").is_some() => failed.push(format!("{seed}: {violation}")),
+            Some(_) => fail(seed),
+            None => {}
         }
         for (what, count) in played.counts {
             *counts.entry(what).or_default() += count;
         }
     }
     println!("{counts:#?}");
-    let expected = [
-        "runs started", "credentials handed out", "activations", "renewals", "revocations proven", "kills",
-        "answers after all was proven", "answers before all was proven", "watches lost", "old objects told",
-    ];
-    for what in expected {
-        assert!(one || counts.get(what).copied().unwrap_or(0) > 0, "no history saw any {what}");
+    assert!(failed.is_empty(), "{} of {histories} histories fail:\n{}", failed.len(), failed.join("\n"));
+    // Only of many can it be said that they saw everything.
+    for what in if histories >= HISTORIES { SEEN } else { &[] } {
+        assert!(counts.get(what).is_some_and(|count: &u64| *count > 0), "no history saw any {what}");
     }
 }
 

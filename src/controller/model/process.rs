@@ -8,8 +8,8 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     line::{Life, Line},
-    watches,
     watched_store::{Kept, WatchedStore},
+    watches,
     world::{GRANTS, World},
 };
 use crate::{
@@ -124,13 +124,22 @@ impl Parts {
         state.mark("answered");
         state.tell(|| format!("SCIM answers; unproven: {}", unproven.len()));
         if !provisioned.revocations.grants.is_empty() {
-            state.count(if unproven.is_empty() { "answers after all was proven" } else { "answers before all was proven" });
+            state.count(if unproven.is_empty() {
+                "answers after all was proven"
+            } else {
+                "answers before all was proven"
+            });
         }
-        if let Some(row) = unproven.iter().find(|row| row.phase == GrantPhase::Active || row.phase == GrantPhase::Pending) {
+        if let Some(row) =
+            unproven.iter().find(|row| row.phase == GrantPhase::Active || row.phase == GrantPhase::Pending)
+        {
             state.violation(format!("G2: SCIM answered, and grant {} is {:?}", row.id, row.phase));
         }
         if let (Some(row), true, false) = (unproven.first(), in_time, state.troubled) {
-            state.violation(format!("G2: SCIM answered in time and nothing was wrong, but grant {} is {:?}", row.id, row.phase));
+            state.violation(format!(
+                "G2: SCIM answered in time and nothing was wrong, but grant {} is {:?}",
+                row.id, row.phase
+            ));
         }
     }
 }

@@ -69,7 +69,9 @@ impl ApiServer {
         for token in tokens {
             let secret = Key { resource: "secrets".into(), ..token.account.clone() };
             // What it does not know it looks up.
-            let has = |key: &Key, uid: &str| self.view.get(key).is_some_and(|o| text(o, "/metadata/uid") == uid) || live(key, uid);
+            let has = |key: &Key, uid: &str| {
+                self.view.get(key).is_some_and(|o| text(o, "/metadata/uid") == uid) || live(key, uid)
+            };
             if !(has(&token.account, &token.account_uid) && has(&secret, &token.secret_uid)) {
                 self.gone.entry(token.text.clone()).or_insert(now);
             }

@@ -18,7 +18,6 @@ pub const TEMPLATE: &str = "deploy-prod";
 /// Looks after every run, for ever.
 pub async fn controller(world: Arc<World>) {
     let mut at = 0;
-    let mut changes = world.changes();
     loop {
         let new: Vec<_> = {
             let state = world.state();
@@ -32,11 +31,13 @@ pub async fn controller(world: Arc<World>) {
                     tokio::spawn(run(world.clone(), change.key, text(&object, "/metadata/uid").to_owned()));
                 }
                 (None, Some(object)) => drop(tokio::spawn(collect_orphan(world.clone(), change.key, object))),
-                (Some(object), None) => drop(tokio::spawn(collect_owned(world.clone(), text(&object, "/metadata/uid").to_owned()))),
+                (Some(object), None) => {
+                    drop(tokio::spawn(collect_owned(world.clone(), text(&object, "/metadata/uid").to_owned())))
+                }
                 _ => {}
             }
         }
-        let _ = changes.changed().await;
+        world.change().await;
     }
 }
 
@@ -122,7 +123,6 @@ impl Run {
     /// Whether the CustomRun has a credential in the end.
     async fn issued(&self, custom: &Key) -> Result<bool, Gone> {
         let mut told = false;
-        let mut changes = self.world.changes();
         loop {
             let Some(object) = self.world.get(custom) else { return Ok(false) };
             match text(&object, "/status/conditions/0/status") {
@@ -137,7 +137,7 @@ impl Run {
                 self.world.put(custom, object);
                 continue;
             }
-            let _ = changes.changed().await;
+            self.world.change().await;
         }
     }
 
@@ -146,13 +146,12 @@ impl Run {
     }
 
     async fn until(&self, holds: impl Fn(&Value) -> bool) -> Result<Object, Gone> {
-        let mut changes = self.world.changes();
         loop {
             let object = self.object()?;
             if holds(&object) {
                 return Ok(object);
             }
-            let _ = changes.changed().await;
+            self.world.change().await;
         }
     }
 

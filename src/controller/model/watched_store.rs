@@ -87,11 +87,19 @@ impl WatchedStore {
         state.tell(|| format!("store: {kind} {}", told()));
     }
 
+    fn asked(&self, done: &Done<Revocations>) {
+        let grants = done.iter().flat_map(|revocations| &revocations.grants).map(|grant| grant.id.to_string());
+        self.world.state().rules.asked.extend(grants);
+    }
+
     /// After a change of entitlement: whoever lost it has nothing that is not asked for already.
     fn nobody_keeps_what_they_lost(&self, kind: &str) {
         for grant in self.kept.grants(&[GrantPhase::Pending, GrantPhase::Active]) {
             if !self.kept.entitled(grant.user, &grant.run_uid) {
-                let what = format!("G2: {kind} left grant {} {:?} of a person who is not entitled to it", grant.id, grant.phase);
+                let what = format!(
+                    "G2: {kind} left grant {} {:?} of a person who is not entitled to it",
+                    grant.id, grant.phase
+                );
                 self.world.state().violation(what);
             }
         }
@@ -99,14 +107,34 @@ impl WatchedStore {
 
     fn provisioned(&self, kind: &'static str, done: &Result<Provisioned, StoreError>) {
         let Ok(done) = done else { return self.note(kind, || format!("{done:?}")) };
-        self.note(kind, || format!("{} active={} → revokes {} grants, {} runs", done.resource.name(), done.resource.active(), done.revocations.grants.len(), done.revocations.runs.len()));
+        self.note(kind, || {
+            format!(
+                "{} active={} → revokes {} grants, {} runs",
+                done.resource.name(),
+                done.resource.active(),
+                done.revocations.grants.len(),
+                done.revocations.runs.len()
+            )
+        });
+        self.asked(&Ok(done.revocations.clone()));
         self.nobody_keeps_what_they_lost(kind);
+    }
+
+    /// Its `notAfter` moves when the run's start is noted: a later one is as good a reason.
+    fn begun(&self, grant: &GrantRecord) {
+        let mut state = self.world.state();
+        let left = (grant.not_after - state.now()).to_std().unwrap_or_default();
+        let known = (grant.run_uid.clone(), tokio::time::Instant::now() + left);
+        state.rules.begun.insert(grant.id.to_string(), known);
     }
 
     fn let_out(&self, kind: &'static str, done: &Result<Activated, StoreError>) {
         let grant = match done {
             Ok(Activated::Active(grant)) => grant,
-            other => return self.note(kind, || format!("{:?}", other.as_ref().map(|_| "Revoking").map_err(ToString::to_string))),
+            other => {
+                return self
+                    .note(kind, || format!("{:?}", other.as_ref().map(|_| "Revoking").map_err(ToString::to_string)));
+            }
         };
         self.note(kind, || format!("{} Active", grant.id));
         let run = block_on(self.kept.store.run(&grant.run_uid)).unwrap();
@@ -115,6 +143,9 @@ impl WatchedStore {
         state.count(kind);
         if !self.kept.entitled(grant.user, &grant.run_uid) {
             state.violation(format!("G1: {kind} of grant {} though its person is not entitled", grant.id));
+        }
+        if state.rules.asked.contains(&grant.id.to_string()) {
+            state.violation(format!("G1: {kind} of grant {} after its end was asked for", grant.id));
         }
         if run.is_none_or(|run| run.ended_at.is_some()) {
             state.violation(format!("G1: {kind} of grant {} though its run has ended", grant.id));
@@ -165,13 +196,17 @@ impl Store for WatchedStore {
         self.kept.store.list(query).await
     }
     async fn record_decision(&self, decision: NewDecision) -> Done<DecisionOutcome> {
-        self.step("decide", self.kept.store.record_decision(decision), |s, done| s.note("decide", || format!("{done:?}"))).await
+        self.step("decide", self.kept.store.record_decision(decision), |s, done| {
+            s.note("decide", || format!("{done:?}"))
+        })
+        .await
     }
     async fn decision(&self, id: &str) -> Done<Option<DecisionRecord>> {
         self.kept.store.decision(id).await
     }
     async fn redeem(&self, request: RedeemRequest) -> Done<Redemption> {
-        let facts: HashMap<_, _> = request.policies.iter().map(|(uid, policy)| (uid.clone(), policy.facts.clone())).collect();
+        let facts: HashMap<_, _> =
+            request.policies.iter().map(|(uid, policy)| (uid.clone(), policy.facts.clone())).collect();
         let (new, uid) = (block_on(self.kept.store.run(&request.uid))?.is_none(), request.uid.clone());
         self.step("redeem", self.kept.store.redeem(request), move |s, done| match done {
             Ok(Redemption::Redeemed(run)) => {
@@ -179,7 +214,9 @@ impl Store for WatchedStore {
                     let subjects = facts.get(&run.policy.uid).map(|facts| facts.subjects.clone()).unwrap_or_default();
                     s.kept.subjects.lock().unwrap().insert(uid.clone(), (run.policy.uid.clone(), subjects));
                     if !s.kept.entitled(run.user, &uid) {
-                        s.world.state().violation(format!("G4: run {} was redeemed though its person is not entitled", run.name));
+                        s.world
+                            .state()
+                            .violation(format!("G4: run {} was redeemed though its person is not entitled", run.name));
                     }
                 }
                 s.world.state().rules.redeemed.insert(uid);
@@ -196,11 +233,15 @@ impl Store for WatchedStore {
         self.step("live runs", self.kept.store.live_runs(), fine).await
     }
     async fn run_started(&self, uid: &str, at: DateTime<Utc>) -> Done<()> {
-        self.step("run started", self.kept.store.run_started(uid, at), |s, _| s.note("run started", || rfc3339(at))).await
+        self.step("run started", self.kept.store.run_started(uid, at), |s, _| s.note("run started", || rfc3339(at)))
+            .await
     }
     async fn run_ended(&self, uid: &str, reason: RevocationReason) -> Done<Revocations> {
         self.step("run ended", self.kept.store.run_ended(uid, reason), |s, done| {
-            s.note("run ended", || format!("{} → {:?}", reason.as_str(), done.as_ref().map(|r| (r.grants.len(), r.runs.len())).ok()));
+            s.asked(done);
+            s.note("run ended", || {
+                format!("{} → {:?}", reason.as_str(), done.as_ref().map(|r| (r.grants.len(), r.runs.len())).ok())
+            });
         })
         .await
     }
@@ -209,12 +250,18 @@ impl Store for WatchedStore {
             if done.is_err() {
                 return;
             }
-            let runs: BTreeSet<_> = block_on(s.kept.store.live_runs()).unwrap().into_iter().filter(|run| run.ended_at.is_none()).map(|run| run.uid).collect();
+            let runs: BTreeSet<_> = block_on(s.kept.store.live_runs())
+                .unwrap()
+                .into_iter()
+                .filter(|run| run.ended_at.is_none())
+                .map(|run| run.uid)
+                .collect();
             for (uid, (policy, subjects)) in s.kept.subjects.lock().unwrap().iter_mut() {
                 if policy == policy_uid && runs.contains(uid) {
                     *subjects = now.map(|facts| facts.subjects.clone()).unwrap_or_default();
                 }
             }
+            s.asked(done);
             s.note("policy changed", || format!("{:?}", now.map(|facts| facts.generation)));
             s.nobody_keeps_what_they_lost("a policy's change");
         })
@@ -224,14 +271,18 @@ impl Store for WatchedStore {
         self.step("runs to cancel", self.kept.store.runs_to_cancel(), fine).await
     }
     async fn run_cancel_done(&self, uid: &str) -> Done<()> {
-        self.step("run cancel done", self.kept.store.run_cancel_done(uid), |s, _| s.note("run cancelled", String::new)).await
+        self.step("run cancel done", self.kept.store.run_cancel_done(uid), |s, _| s.note("run cancelled", String::new))
+            .await
     }
     async fn begin_grant(&self, grant: NewGrant) -> Done<Begun> {
         self.step("begin grant", self.kept.store.begin_grant(grant), |s, done| match done {
             Ok(Begun::Pending(grant)) => {
                 s.note("grant Pending", || grant.id.to_string());
+                s.begun(grant);
                 if !s.kept.entitled(grant.user, &grant.run_uid) {
-                    s.world.state().violation(format!("G1: grant {} was begun though its person is not entitled", grant.id));
+                    s.world
+                        .state()
+                        .violation(format!("G1: grant {} was begun though its person is not entitled", grant.id));
                 }
             }
             Ok(Begun::Existing(grant)) => s.note("grant exists", || format!("{} {:?}", grant.id, grant.phase)),
@@ -240,16 +291,22 @@ impl Store for WatchedStore {
         .await
     }
     async fn activate_grant(&self, id: GrantId, issued: Issued) -> Done<Activated> {
-        self.step("activate", self.kept.store.activate_grant(id, issued), |s, done| s.let_out("activations", done)).await
+        self.step("activate", self.kept.store.activate_grant(id, issued), |s, done| s.let_out("activations", done))
+            .await
     }
     async fn renew_grant(&self, id: GrantId, expires_at: DateTime<Utc>) -> Done<Activated> {
         self.step("renew", self.kept.store.renew_grant(id, expires_at), |s, done| s.let_out("renewals", done)).await
     }
     async fn fail_grant(&self, id: GrantId, why: &str) -> Done<()> {
-        self.step("fail", self.kept.store.fail_grant(id, why), |s, _| s.note("grant Failed", || format!("{id} {why}"))).await
+        self.step("fail", self.kept.store.fail_grant(id, why), |s, _| s.note("grant Failed", || format!("{id} {why}")))
+            .await
     }
     async fn revoke_grant(&self, id: GrantId, reason: RevocationReason) -> Done<Revocations> {
-        self.step("revoke", self.kept.store.revoke_grant(id, reason), |s, _| s.note("revoke", || format!("{id} {}", reason.as_str()))).await
+        self.step("revoke", self.kept.store.revoke_grant(id, reason), |s, done| {
+            s.asked(done);
+            s.note("revoke", || format!("{id} {}", reason.as_str()));
+        })
+        .await
     }
     async fn grant(&self, id: GrantId) -> Done<Option<GrantRecord>> {
         self.step("grant", self.kept.store.grant(id), fine).await
@@ -263,7 +320,11 @@ impl Store for WatchedStore {
             if done && recorded.is_ok() {
                 let mut state = s.world.state();
                 state.count("revocations proven");
-                state.rules.dead.entry(id.to_string()).or_insert("its Receipt says that every API server refuses it");
+                state
+                    .rules
+                    .dead
+                    .entry(id.to_string())
+                    .or_insert("G2: its Receipt says that every API server refuses it");
                 state.look();
             }
         })

@@ -19,7 +19,9 @@ use super::{
 use crate::{
     api::{AccessPolicy, CredentialTemplate},
     controller::{
-        Context, ControllerError, catalog::Followed as _, custom_run, pipeline_run,
+        Context, ControllerError,
+        catalog::Followed as _,
+        custom_run, pipeline_run,
         removals::{grant_deleted, run_deleted},
     },
     policy::update_catalog,
@@ -65,7 +67,6 @@ impl Watch {
             self.world.pause(&self.kind, 1, 20).await;
             return self.list();
         }
-        let mut changes = self.world.changes();
         loop {
             let next = {
                 let state = self.world.state();
@@ -73,7 +74,7 @@ impl Watch {
                 new.map(|skip| (self.at + skip + 1, state.etcd.log[self.at + skip].clone()))
             };
             let Some((at, change)) = next else {
-                let _ = changes.changed().await;
+                self.world.change().await;
                 continue;
             };
             let (lost, late) = {
@@ -144,7 +145,14 @@ fn controller<K, F, Fut>(
             for key in touched {
                 let wake = workers.entry(key.clone()).or_insert_with(|| {
                     let wake = Arc::new(Notify::new());
-                    running.spawn(work(world.clone(), context.clone(), key, known.clone(), wake.clone(), reconcile.clone()));
+                    running.spawn(work(
+                        world.clone(),
+                        context.clone(),
+                        key,
+                        known.clone(),
+                        wake.clone(),
+                        reconcile.clone(),
+                    ));
                     wake
                 });
                 wake.notify_one();
@@ -153,8 +161,14 @@ fn controller<K, F, Fut>(
     });
 }
 
-async fn work<K, F, Fut>(world: Arc<World>, context: Arc<Context>, key: Key, known: Known, wake: Arc<Notify>, reconcile: F)
-where
+async fn work<K, F, Fut>(
+    world: Arc<World>,
+    context: Arc<Context>,
+    key: Key,
+    known: Known,
+    wake: Arc<Notify>,
+    reconcile: F,
+) where
     K: DeserializeOwned,
     F: Fn(Arc<K>, Arc<Context>) -> Fut,
     Fut: Future<Output = Result<Action, ControllerError>>,
@@ -170,7 +184,8 @@ where
         {
             let mut state = world.state();
             // As if it had been begun before the last change was told.
-            if let Some(old) = before.as_ref().filter(|old| text(old, "/metadata/uid") == text(&object, "/metadata/uid"))
+            if let Some(old) =
+                before.as_ref().filter(|old| text(old, "/metadata/uid") == text(&object, "/metadata/uid"))
                 && state.chance.one_in("old object", 12)
             {
                 again = Some(state.chance.millis("old object", 1, 30));

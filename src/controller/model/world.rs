@@ -11,7 +11,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     chance::Chance,
@@ -19,7 +19,7 @@ use super::{
     rules::Rules,
     servers::{ApiServer, Health, Token},
 };
-use crate::clock::{Clock, rfc3339};
+use crate::clock::Clock;
 
 /// Where Grants' accounts live, and where their runs do.
 pub const GRANTS: &str = "scim-tekton-grants";
@@ -30,7 +30,8 @@ const EPOCH: i64 = 1_800_000_000_000_000;
 
 pub struct World {
     state: Mutex<State>,
-    revision: watch::Sender<usize>,
+    /// Told in the order in which they wait; a `watch` would leave that to chance of its own.
+    changed: Notify,
     began: Instant,
     micros: Arc<AtomicI64>,
 }
@@ -51,7 +52,6 @@ pub struct State {
     pub story: Option<Vec<String>>,
     /// A number that tells two histories apart.
     pub print: u64,
-    micros: Arc<AtomicI64>,
     began: Instant,
 }
 
@@ -71,10 +71,9 @@ impl World {
             counts: BTreeMap::new(),
             story: told.then(Vec::new),
             print: 0,
-            micros: micros.clone(),
             began,
         };
-        Arc::new(Self { state: Mutex::new(state), revision: watch::Sender::new(0), began, micros })
+        Arc::new(Self { state: Mutex::new(state), changed: Notify::new(), began, micros })
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
@@ -96,12 +95,12 @@ impl World {
 
     /// Tells who waits for a change that there may be one.
     pub fn announce(&self) {
-        let revision = self.state().etcd.revision();
-        self.revision.send_if_modified(|old| std::mem::replace(old, revision) != revision);
+        self.changed.notify_waiters();
     }
 
-    pub fn changes(&self) -> watch::Receiver<usize> {
-        self.revision.subscribe()
+    /// Returns when something changes after this moment.
+    pub async fn change(&self) {
+        self.changed.notified().await;
     }
 
     pub fn put(&self, key: &Key, object: Value) -> Object {
@@ -131,24 +130,27 @@ impl World {
 
     /// One API server's watches of everything, for ever.
     pub async fn follow(self: Arc<Self>, server: usize) {
-        let mut changes = self.changes();
         loop {
             let due = {
                 let mut state = self.state();
                 state.catch_up(server);
-                if state.servers[server].health == Health::Paused { None } else { state.servers[server].due.front().copied() }
+                if state.servers[server].health == Health::Paused {
+                    None
+                } else {
+                    state.servers[server].due.front().copied()
+                }
             };
             match due {
                 Some(due) => tokio::time::sleep_until(due).await,
                 // A server that goes on is announced like a change.
-                None => drop(changes.changed().await),
+                None => self.change().await,
             }
         }
     }
 
     pub fn set_health(&self, server: usize, health: Health) {
         self.state().set_health(server, health);
-        self.revision.send_modify(|_| ());
+        self.announce();
     }
 }
 
@@ -243,11 +245,9 @@ impl State {
     /// Tells also histories apart in which the same things happened at other times.
     pub fn mark(&mut self, what: &str) {
         let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap();
-        let hash = what.bytes().fold(self.print ^ millis, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3));
+        let hash = what
+            .bytes()
+            .fold(self.print ^ millis, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3));
         self.print = hash.rotate_left(5);
-    }
-
-    pub fn rfc3339(&self) -> String {
-        rfc3339(self.now())
     }
 }
