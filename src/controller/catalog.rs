@@ -41,7 +41,8 @@ impl Default for Ready {
 }
 
 impl Ready {
-    fn listed(&self) {
+    /// One more kind has been listed.
+    pub(super) fn listed(&self) {
         self.0.send_modify(|left| *left = left.saturating_sub(1));
     }
 
@@ -189,7 +190,7 @@ fn name<K: Resource<DynamicType = ()>>(object: &DeserializeGuard<K>) -> Name {
 }
 
 /// What follows from a change of one kind, beyond the catalog.
-trait Followed {
+pub(super) trait Followed {
     /// An object was added or changed.
     fn changed(&self, _context: &Arc<Context>) -> impl Future<Output = ()> + Send {
         std::future::ready(())

@@ -16,6 +16,8 @@ mod enforce;
 mod fixture;
 mod issue;
 mod matrix;
+#[cfg(test)]
+mod model;
 mod namespaces;
 mod objects;
 mod pipeline_run;

@@ -1,7 +1,7 @@
 //! What was removed: runs and Grant objects that somebody deleted, also while we were down.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -104,7 +104,7 @@ pub async fn ended_while_we_were_down(context: Arc<Context>) {
 /// other.
 async fn compare(context: &Arc<Context>) -> Result<(), ControllerError> {
     let live = context.store.live_runs().await?;
-    let namespaces: HashSet<_> = live.iter().map(|run| run.namespace.clone()).collect();
+    let namespaces: BTreeSet<_> = live.iter().map(|run| run.namespace.clone()).collect();
     for namespace in namespaces {
         let runs: Api<PartialObjectMeta<PipelineRun>> = Api::namespaced(context.cluster.direct.clone(), &namespace);
         match runs.list(&ListParams::default()).await {
@@ -126,7 +126,7 @@ async fn compare(context: &Arc<Context>) -> Result<(), ControllerError> {
 
 /// Policies that were deleted or changed while no watch told us.
 async fn compare_policies(context: &Arc<Context>, live: &[RunRecord]) {
-    let policies: HashMap<_, _> =
+    let policies: BTreeMap<_, _> =
         live.iter().map(|run| (run.policy.uid.as_str(), (&run.namespace, &run.policy.name))).collect();
     let catalog = context.catalog.load_full();
     let directory = context.directory.load_full();

@@ -35,12 +35,14 @@ impl KubernetesProvider {
         let facts = facts(grant)?;
         let secret_uid = self.make_account(grant).await?;
         fail::fail_point!("issue::account_made");
-        let (token, material_expiry) = self.request_token(grant, &secret_uid, ttl).await?;
-        self.remember(grant.id, token.clone());
-        fail::fail_point!("issue::token_made");
+        // The token comes last: a binding whose creation was given up, and which comes about after the revocation, binds
+        // an account for which no token was ever made.
         self.make_bindings(grant, &facts).await?;
         fail::fail_point!("issue::bindings_made");
-        Ok(self.material(grant, &token, material_expiry, &facts))
+        let (token, expires_at) = self.request_token(grant, &secret_uid, ttl).await?;
+        self.remember(grant.id, token.clone());
+        fail::fail_point!("issue::token_made");
+        Ok(self.material(grant, &token, expires_at, &facts))
     }
 
     /// A fresh token for an Active Grant, bound to the same Secret.

@@ -5,11 +5,15 @@
 //! (unauthenticated within the API servers' 10 s token cache).
 
 mod issue;
+mod known;
 mod objects;
 mod plan;
 mod revoke;
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -33,6 +37,8 @@ pub struct KubernetesProvider {
     instance: String,
     /// The live tokens, to prove with that they are refused. After a restart a review of the account stands in.
     tokens: Mutex<HashMap<GrantId, SecretString>>,
+    /// Which API servers, by address, were seen to know of a Grant's bindings.
+    known: Mutex<HashSet<(GrantId, Arc<str>)>>,
 }
 
 /// What must be known to take a Grant back.
@@ -89,6 +95,7 @@ impl KubernetesProvider {
             grants_namespace: grants_namespace.to_owned(),
             instance: instance.to_owned(),
             tokens: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
@@ -124,6 +131,9 @@ impl KubernetesProvider {
     fn forget(&self, grant: GrantId) {
         if let Ok(mut tokens) = self.tokens.lock() {
             tokens.remove(&grant);
+        }
+        if let Ok(mut known) = self.known.lock() {
+            known.retain(|(known, _)| *known != grant);
         }
     }
 }

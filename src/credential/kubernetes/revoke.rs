@@ -41,6 +41,7 @@ impl KubernetesProvider {
         receipt.residue.clone_from(&facts.residue);
         receipt.residue.push("open watches and execs, and what the credential made, are not recalled".to_owned());
         receipt.unproven.clear();
+        self.note_who_knows(grant, &facts).await;
         fail::fail_point!("revoke::before_unbind");
         let unbound =
             join_all((0..facts.roles.len()).map(|index| {
@@ -57,7 +58,7 @@ impl KubernetesProvider {
         receipt.rbac_gone.get_or_insert_with(|| rfc3339((self.clock)()));
         let name = Self::account_name(grant.id);
         let (proofs, secret, account, copy) = tokio::join!(
-            self.prove(grant, &facts),
+            self.prove(grant, &facts, receipt),
             self.delete_anywhere::<Secret>(&self.grants_namespace, name.clone()),
             self.delete_anywhere::<ServiceAccount>(&self.grants_namespace, name.clone()),
             delivery::withdraw(&self.cluster.direct, grant),
@@ -110,16 +111,27 @@ impl KubernetesProvider {
     }
 
     /// Asks every API server until it refuses.
-    async fn prove(&self, grant: &GrantRecord, facts: &Facts) -> Vec<(String, Result<String, String>)> {
+    async fn prove(
+        &self,
+        grant: &GrantRecord,
+        facts: &Facts,
+        receipt: &Receipt,
+    ) -> Vec<(String, Result<String, String>)> {
         let servers = self.cluster.servers();
         join_all(servers.iter().map(|server| async {
-            let proof = self.prove_at(server, grant, facts).await;
+            let proof = self.prove_at(server, grant, facts, receipt).await;
             (server.address.to_string(), proof)
         }))
         .await
     }
 
-    async fn prove_at(&self, server: &Arc<ApiServer>, grant: &GrantRecord, facts: &Facts) -> Result<String, String> {
+    async fn prove_at(
+        &self,
+        server: &Arc<ApiServer>,
+        grant: &GrantRecord,
+        facts: &Facts,
+        receipt: &Receipt,
+    ) -> Result<String, String> {
         let deadline = Instant::now() + PROBE_TIME;
         let mut pause = PROBE_PAUSE;
         loop {
@@ -145,8 +157,10 @@ impl KubernetesProvider {
                 if reviewed == Verdict::Refused { read } else { reviewed }
             }))
             .await;
-            let Some(doubt) = verdicts.into_iter().find(|verdict| *verdict != Verdict::Refused) else {
-                return Ok(rfc3339((self.clock)()));
+            let doubt = match verdicts.into_iter().find(|verdict| *verdict != Verdict::Refused) {
+                Some(doubt) => doubt,
+                None if self.refusal_proves(server, grant, receipt) => return Ok(rfc3339((self.clock)())),
+                None => Verdict::Unknown("it refuses, but may not have heard of the bindings yet".into()),
             };
             if Instant::now() >= deadline {
                 return Err(match doubt {
@@ -160,7 +174,7 @@ impl KubernetesProvider {
         }
     }
 
-    fn user(&self, grant: &GrantRecord) -> String {
+    pub(super) fn user(&self, grant: &GrantRecord) -> String {
         format!("system:serviceaccount:{}:{}", self.grants_namespace, Self::account_name(grant.id))
     }
 }

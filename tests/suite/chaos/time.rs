@@ -70,7 +70,8 @@ pub async fn clock_skew(world: Arc<World>) -> Outcome {
         .await?;
         let note = shop.event_reason("CredentialDelayed").await?;
         ensure!(note.contains("behind the API server's"), "{note}");
-        chaos.witness.refused(&chaos.world, &grant.namespace, &grant.id.to_string()).await?;
+        let secrets = crate::world::kubectl(&["get", "secrets", "-n", &grant.namespace, "-o", "name"]).await?;
+        ensure!(!secrets.contains(&grant.id.to_string()), "it was handed out: {secrets}");
         process.ahead(0).await?;
         let run = held.run.unwrap_or_default();
         let (status, reason) = shop.ended(&run).await?;
