@@ -81,6 +81,7 @@ impl Cluster {
             direct,
             rbac_account: "rbac".into(),
             servers: Arc::new(ArcSwap::from_pointee(servers)),
+            down: Arc::default(),
         }
     }
 

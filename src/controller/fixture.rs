@@ -11,7 +11,7 @@ use http::{Method, Request, Response, StatusCode};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 
-use super::{Context, Namespaces, RbacSettings, RbacSync, catalog};
+use super::{Context, Namespaces, RbacSettings, RbacSync, admission::Guard, catalog};
 use crate::{
     clock::{Clock, rfc3339},
     cluster::{Cluster, Events},
@@ -93,6 +93,8 @@ fn context(client: &Client, store: Arc<FakeStore>, clock: Clock) -> Context {
         directory,
         catalog: catalog_cell,
         catalog_ready: ready,
+        admission: Guard::that_holds(),
+        grants_namespace: "grants".into(),
         oidc: Arc::new(OidcProvider {
             keys: Arc::new(ArcSwap::from_pointee(SigningKeys::generate(clock()).unwrap())),
             issuer_url: "https://scim.example.com".into(),

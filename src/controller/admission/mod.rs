@@ -40,6 +40,14 @@ impl Guard {
         Self { verdict: Mutex::default(), clock }
     }
 
+    /// One that has looked a moment ago, whenever that is.
+    #[cfg(test)]
+    pub fn that_holds() -> Arc<Self> {
+        let guard = Self::new(Arc::new(chrono::DateTime::<chrono::Utc>::default));
+        guard.note(Look::Holds);
+        Arc::new(guard)
+    }
+
     /// Whether they hold as far as we know now; if not, why, and what to do.
     pub fn check(&self) -> Result<(), String> {
         let now = (self.clock)();

@@ -15,7 +15,9 @@ use super::{
 use crate::{
     api::{AccessPolicy, CredentialTemplate, GrantPhase},
     cluster::{ApiServer, Cluster, Events},
-    controller::{Context, Enforcer, Namespaces, RbacSettings, RbacSync, catalog::Ready, removals, renew},
+    controller::{
+        Context, Enforcer, Namespaces, RbacSettings, RbacSync, admission::Guard, catalog::Ready, removals, renew,
+    },
     credential::{kubernetes::KubernetesProvider, oidc::OidcProvider},
     keys::SigningKeys,
     policy::Catalog,
@@ -85,6 +87,8 @@ impl Process {
             kubernetes,
             oidc,
             rbac: rbac.clone(),
+            admission: Guard::that_holds(),
+            grants_namespace: GRANTS.into(),
             namespaces,
             clock,
             instance: INSTANCE.into(),
