@@ -15,7 +15,7 @@ use super::{
 use crate::api::PENDING;
 
 /// A token of ours lives this many times shorter than it was asked for, so that a short history sees renewals.
-const SHORTER: i64 = 10;
+const SHORTER: i64 = 20;
 
 /// A request, taken apart.
 #[derive(Clone, Debug)]
@@ -100,20 +100,16 @@ impl State {
     fn review(&mut self, call: &Call) -> Answer {
         let attributes = &call.body["spec"]["resourceAttributes"];
         let namespace = text(attributes, "/namespace");
-        let allowed = match &call.token {
-            Some(token) => match self.holder(call.server, token) {
-                Some(account) => self.servers[call.server].bound(&account, namespace),
+        let account = if let Some(token) = &call.token {
+            match self.holder(call.server, token) {
+                Some(account) => Some(account),
                 None => return refusal(401, "Unauthorized"),
-            },
-            None => {
-                let user = text(&call.body, "/spec/user");
-                user.strip_prefix("system:serviceaccount:").and_then(|user| user.split_once(':')).is_some_and(
-                    |(place, name)| {
-                        self.servers[call.server].bound(&Key::new("serviceaccounts", place, name), namespace)
-                    },
-                )
             }
+        } else {
+            let user = text(&call.body, "/spec/user").strip_prefix("system:serviceaccount:");
+            user.and_then(|user| user.split_once(':')).map(|(place, name)| Key::new("serviceaccounts", place, name))
         };
+        let allowed = account.is_some_and(|account| self.servers[call.server].bound(&account, namespace));
         let mut body = call.body.clone();
         body["status"] = json!({"allowed": allowed});
         (201, body)

@@ -43,7 +43,7 @@ impl Chance {
     }
 }
 
-/// SplitMix64's step.
+/// The step of `SplitMix64`.
 fn mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -269,7 +269,7 @@ async fn scim(parts: Parts, act: Act) {
             match found.or_else(|| group_id(0).map(|id| (id, "ex-deployers"))) {
                 Some((id, name)) => {
                     edit(store, ResourceKind::Group, id, move |edit| {
-                        drop(edit.attributes.insert("displayName".into(), json!(name)))
+                        drop(edit.attributes.insert("displayName".into(), json!(name)));
                     })
                     .await
                 }

@@ -39,8 +39,8 @@ async fn rows(stage: &Stage) -> Vec<String> {
 
 fn cluster(stage: &Stage) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut state = stage.world.state();
-    for (key, run) in state.etcd.list("pipelineruns", None) {
+    let mut now = stage.world.state();
+    for (key, run) in now.etcd.list("pipelineruns", None) {
         let pending = text(run, "/spec/status") == PENDING;
         let done = ["True", "False"].contains(&text(run, "/status/conditions/0/status"));
         if pending && !run["metadata"]["annotations"][TICKET_ANNOTATION].is_null() {
@@ -49,18 +49,18 @@ fn cluster(stage: &Stage) -> Vec<String> {
             wrong.push(format!("run {} hangs", key.name));
         }
     }
-    let left: Vec<_> = state
+    let left: Vec<_> = now
         .etcd
         .objects()
         .filter(|(key, object)| key.resource != "grants" && !object["metadata"]["labels"][GRANT_LABEL].is_null())
         .map(|(key, _)| format!("{} {}/{}", key.resource, key.namespace, key.name))
         .collect();
     if !left.is_empty() {
-        state.count("histories with orphans");
-        state.tell(|| format!("orphans: {left:?}"));
+        now.count("histories with orphans");
+        now.tell(|| format!("orphans: {left:?}"));
         let accounts = left.iter().any(|left| left.starts_with(&format!("serviceaccounts {GRANTS}")));
         if accounts {
-            state.count("histories with orphaned accounts");
+            now.count("histories with orphaned accounts");
         }
     }
     if ORPHANS_ARE_COLLECTED {

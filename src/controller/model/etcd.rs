@@ -69,21 +69,18 @@ impl Etcd {
         if !key.namespace.is_empty() {
             meta["namespace"] = json!(key.namespace);
         }
-        match &before {
-            Some(before) => {
-                for kept in ["uid", "creationTimestamp"] {
-                    meta[kept] = before["metadata"][kept].clone();
-                }
-                let generation = before["metadata"]["generation"].as_i64().unwrap_or(1);
-                let changed = before["spec"] != object["spec"];
-                object["metadata"]["generation"] = json!(generation + i64::from(changed));
+        if let Some(before) = &before {
+            for kept in ["uid", "creationTimestamp"] {
+                meta[kept] = before["metadata"][kept].clone();
             }
-            None => {
-                self.uids += 1;
-                meta["uid"] = json!(format!("uid-{}", self.uids));
-                meta["creationTimestamp"] = json!(now);
-                meta["generation"] = json!(1);
-            }
+            let generation = before["metadata"]["generation"].as_i64().unwrap_or(1);
+            let changed = before["spec"] != object["spec"];
+            object["metadata"]["generation"] = json!(generation + i64::from(changed));
+        } else {
+            self.uids += 1;
+            meta["uid"] = json!(format!("uid-{}", self.uids));
+            meta["creationTimestamp"] = json!(now);
+            meta["generation"] = json!(1);
         }
         object["metadata"]["resourceVersion"] = json!((self.log.len() + 1).to_string());
         let object = Arc::new(object);

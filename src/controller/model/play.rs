@@ -29,8 +29,8 @@ use crate::{
     ticket::SecretHash,
 };
 
-/// How long nothing happens in the end: longer than any step, a lost watch, and the comparison.
-const QUIET: Duration = Duration::from_secs(170);
+/// How long nothing happens in the end: longer than a lost watch and the comparison after it, and than any step.
+const QUIET: Duration = Duration::from_mins(2);
 
 /// What became of a history.
 pub struct Played {
@@ -69,6 +69,8 @@ pub struct Stage {
 
 impl Stage {
     async fn set(seed: u64, told: bool) -> Arc<Self> {
+        // An RSA key takes longer than a history.
+        static KEYS: OnceLock<Arc<ArcSwap<SigningKeys>>> = OnceLock::new();
         let world = World::new(seed, told);
         let directory: DirectoryCell = Arc::new(ArcSwap::from_pointee(Directory::default()));
         let folder = tempfile::tempdir_in(memory()).unwrap();
@@ -80,7 +82,6 @@ impl Stage {
         };
         let store = SqliteStore::open(folder.path().join("store.db"), world.clock(), Box::new(feed)).unwrap();
         store.create_token(&"okta".into(), SecretHash::of("okta"), None).await.unwrap();
-        static KEYS: OnceLock<Arc<ArcSwap<SigningKeys>>> = OnceLock::new();
         let keys =
             KEYS.get_or_init(|| Arc::new(ArcSwap::from_pointee(SigningKeys::generate(world.state().now()).unwrap())));
         let stage = Arc::new(Self {

@@ -48,14 +48,14 @@ impl Process {
     /// Starts one, as `server::cluster::assemble` and `controller::run` do.
     pub fn start(world: &Arc<World>, kept: &Arc<Kept>, keys: &Arc<ArcSwap<SigningKeys>>) -> Self {
         let (life, clock) = (Life::default(), world.clock());
-        let line = |server| Line { world: Arc::clone(world), life: life.clone(), server }.client();
+        let client = |server| Line { world: Arc::clone(world), life: life.clone(), server }.client();
         let servers = [0, 1].map(|number| ApiServer {
             address: format!("server-{number}").into(),
-            client: line(Some(number)),
-            rbac: line(Some(number)),
-            anonymous: line(Some(number)),
+            client: client(Some(number)),
+            rbac: client(Some(number)),
+            anonymous: client(Some(number)),
         });
-        let cluster = Cluster::of(line(None), servers.into());
+        let cluster = Cluster::of(client(None), servers.into());
         let watched = Arc::new(WatchedStore { kept: Arc::clone(kept), world: Arc::clone(world), life: life.clone() });
         let store: Arc<dyn Store> = Arc::<WatchedStore>::clone(&watched);
         let kubernetes = Arc::new(KubernetesProvider::new(cluster.clone(), clock.clone(), GRANTS, INSTANCE));

@@ -32,7 +32,7 @@ pub async fn controller(world: Arc<World>) {
                 }
                 (None, Some(object)) => drop(tokio::spawn(collect_orphan(world.clone(), change.key, object))),
                 (Some(object), None) => {
-                    drop(tokio::spawn(collect_owned(world.clone(), text(&object, "/metadata/uid").to_owned())))
+                    drop(tokio::spawn(collect_owned(world.clone(), text(&object, "/metadata/uid").to_owned())));
                 }
                 _ => {}
             }
@@ -86,7 +86,7 @@ impl Run {
         self.world.put(&pod, json!({"metadata": {"labels": labels}}));
         let works = {
             let mut state = self.world.state();
-            let kind = if state.chance.one_in("long step", 4) { (20_000, 90_000) } else { (50, 6_000) };
+            let kind = if state.chance.one_in("long step", 4) { (10_000, 45_000) } else { (50, 6_000) };
             state.chance.millis("step", kind.0, kind.1)
         };
         let cancelled = tokio::time::timeout(works, self.until(|run| text(run, "/spec/status") == "Cancelled")).await;

@@ -197,7 +197,7 @@ impl Store for WatchedStore {
     }
     async fn record_decision(&self, decision: NewDecision) -> Done<DecisionOutcome> {
         self.step("decide", self.kept.store.record_decision(decision), |s, done| {
-            s.note("decide", || format!("{done:?}"))
+            s.note("decide", || format!("{done:?}"));
         })
         .await
     }
