@@ -119,7 +119,11 @@ async fn nobody_of_an_idp_in_doubt_redeems_begins_activates_or_renews() {
         other => panic!("{other:?}"),
     }
     // What is judged anew only at another epoch, as `restore` begins one.
-    world.store.write(|tx| tx.raise_epoch()).await.unwrap();
+    let raise = |tx: &mut super::super::Tx<'_>| {
+        tx.raise_epoch()?;
+        Ok(())
+    };
+    world.store.write(raise).await.unwrap();
     let taken_back = [
         world.store.activate_grant(pending.id, issued(world.now())).await.unwrap(),
         world.store.renew_grant(active.id, world.now() + Duration::minutes(30)).await.unwrap(),
