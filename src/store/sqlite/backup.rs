@@ -1,16 +1,15 @@
 //! A backup: the whole store as of one moment, in a file of its own, while the writer goes on.
 
 use std::{
-    ffi::OsString,
     fs::{self, File, OpenOptions},
     os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    open::{directory_of, io_error, prepare},
+    open::{beside, directory_of, io_error, open_source},
     standing,
 };
 use crate::store::{AuditHead, StoreError};
@@ -38,9 +37,7 @@ pub fn backup(store: &Path, file: &Path) -> Result<AuditHead, StoreError> {
 
 /// Copies a store, as far as it is committed, to a path of ours. What stood there is thrown away.
 pub fn copy(store: &Path, to: &Path) -> Result<AuditHead, StoreError> {
-    let source = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(|error| StoreError::Failed(format!("{}: {error}", store.display())))?;
-    prepare(&source)?;
+    let source = open_source(store)?;
     // With its journal: a stale one would be played into the copy.
     for suffix in ["-journal", "-wal", "-shm", ""] {
         let _ = fs::remove_file(beside(to, suffix));
@@ -54,13 +51,6 @@ pub fn copy(store: &Path, to: &Path) -> Result<AuditHead, StoreError> {
     sync(to)?;
     let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     standing::head(&copy)
-}
-
-/// The path with something behind its name.
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name: OsString = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// Makes a file or a directory durable.

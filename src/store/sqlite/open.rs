@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
-    io,
+    io::{self, Read as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
@@ -32,6 +32,13 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
     let directory = directory_of(path);
     make_directory(directory)?;
     let lock = lock(path)?;
+    if has_foreign_wal(path) {
+        let path = path.display();
+        return Err(StoreError::Failed(format!(
+            "{path}-wal is not of the store {path}, which was put there by hand: `scim-tekton restore --force {path}` \
+             makes it safe to serve"
+        )));
+    }
     private_file(path).map_err(|error| io_error(path, &error))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut writer = Connection::open_with_flags(path, flags)?;
@@ -66,6 +73,38 @@ pub fn directory_of(path: &Path) -> &Path {
     }
 }
 
+/// Whether the WAL beside a store is another one's, which a killed server left there: a file that `backup` has written
+/// was never in WAL mode. SQLite would play it in all the same, and damage the store.
+fn has_foreign_wal(path: &Path) -> bool {
+    let mut header = [0; 20];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    let wal = fs::metadata(beside(path, "-wal"));
+    // Read and write version of the file format: 1 is a rollback journal, 2 a WAL (sqlite.org/fileformat.html).
+    read.is_ok() && header.ends_with(&[1, 1]) && wal.is_ok_and(|wal| wal.len() > 0)
+}
+
+/// A store as it stands, to be read: whether or not another one's WAL lies beside it.
+pub fn open_source(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = if has_foreign_wal(path) {
+        let name = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        // Immutable: nobody changes it (the caller holds the lock), so SQLite looks for no WAL.
+        Connection::open_with_flags(format!("file:{name}?immutable=1"), flags | OpenFlags::SQLITE_OPEN_URI)
+    } else {
+        Connection::open_with_flags(path, flags)
+    };
+    let conn = opened.map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))?;
+    prepare(&conn)?;
+    Ok(conn)
+}
+
+/// The path with something behind its name.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name: OsString = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 /// What every connection needs.
 pub fn prepare(conn: &Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(Duration::from_secs(5))?;
@@ -87,16 +126,16 @@ pub fn make_directory(directory: &Path) -> Result<(), StoreError> {
 /// A lock on a file beside the store: SQLite's own locks would let a second process in between our transactions, and
 /// its Directory would go stale.
 pub fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name: OsString = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
+    let name = beside(path, ".lock");
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&name);
     let file = file.map_err(|error| io_error(&name, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             let path = path.display();
-            Err(StoreError::Failed(format!("another scim-tekton has this store open: {path}; a store has one server")))
+            Err(StoreError::Failed(format!(
+                "another scim-tekton has this store open: {path}; a store has one server, and none while it is restored"
+            )))
         }
         Err(TryLockError::Error(error)) => Err(io_error(&name, &error)),
     }

@@ -12,8 +12,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    backup::{beside, copy, sync},
-    idps, open,
+    backup::{copy, sync},
+    idps,
+    open::{self, beside},
     revoke::{self, Which},
     rows::whole_micros,
     runs, standing, tokens,
@@ -59,8 +60,7 @@ pub fn restore(backup: &Path, store: &Path, replace: bool, clock: &Clock) -> Res
 fn examine(backup: &Path) -> Result<(), StoreError> {
     let path = backup.display();
     fs::metadata(backup).map_err(|error| open::io_error(backup, &error))?;
-    let conn = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    open::prepare(&conn)?;
+    let conn = open::open_source(backup)?;
     let number = conn.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
     if number.ok() != Some(open::APPLICATION) {
         return Err(StoreError::Limit(format!(

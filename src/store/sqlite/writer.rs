@@ -162,6 +162,10 @@ impl Inner {
                 command.answer(outcome.as_ref().copied().map_err(String::as_str));
             }
         }
+        // A WAL that stays beside the file would be played into whatever is put in its place.
+        if let Err(error) = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the store's WAL stays as it is");
+        }
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), StoreError> {

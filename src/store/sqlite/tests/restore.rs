@@ -163,12 +163,12 @@ async fn a_restore_needs_the_server_stopped_and_force_and_keeps_what_stood_there
     let unforced = SqliteStore::restore(&file, &path, false, &clock).unwrap_err().to_string();
     assert!(unforced.contains("--force"), "{unforced}");
     // As a server leaves it that was killed.
-    let wal = super::super::backup::beside(&path, "-wal");
+    let wal = super::super::open::beside(&path, "-wal");
     fs::write(&wal, "frames").unwrap();
     let kept = SqliteStore::restore(&file, &path, true, &clock).unwrap().kept.unwrap();
-    assert!(!wal.exists() && super::super::backup::beside(&kept, "-wal").exists());
+    assert!(!wal.exists() && super::super::open::beside(&kept, "-wal").exists());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    fs::remove_file(super::super::backup::beside(&kept, "-wal")).unwrap();
+    fs::remove_file(super::super::open::beside(&kept, "-wal")).unwrap();
     let old = World::open(kept).await.unwrap();
     assert!(old.directory.lock().unwrap().user_by_name(&okta(), "carol").is_some());
     drop(dir);
@@ -195,7 +195,7 @@ async fn what_is_no_whole_store_is_not_restored_and_leaves_all_as_it_was() {
     let error = SqliteStore::restore(&file.with_file_name("none"), &path, true, &clock).unwrap_err().to_string();
     assert!(error.contains("none: No such file"), "{error}");
     assert!(fs::read(&path).unwrap() == standing);
-    assert!(!super::super::backup::beside(&path, ".restoring").exists());
+    assert!(!super::super::open::beside(&path, ".restoring").exists());
     drop(dir);
 }
 
@@ -209,4 +209,36 @@ async fn a_role_binding_that_was_made_from_the_lost_store_is_not_newer_than_the_
     let lost = world.directory.lock().unwrap().seq();
     let (world, _) = world.restored(&file).await;
     assert!(world.directory.lock().unwrap().seq() > lost);
+}
+
+#[tokio::test]
+async fn attack_old_backup_put_back_beside_a_killed_servers_wal_is_not_opened_and_not_mixed_with_it() {
+    let (world, [alice, _], _) = deployers().await;
+    let (file, head) = world.backup().await;
+    world.user("carol").await;
+    let (path, clock): (_, crate::clock::Clock) = (world.path.clone(), crate::clock::system());
+    let wal = super::super::open::beside(&path, "-wal");
+    let left = fs::read(&wal).unwrap();
+    let World { store, dir, .. } = world;
+    drop(store);
+    fs::copy(&file, &path).unwrap();
+    fs::write(&wal, &left).unwrap();
+    let error = World::open(path.clone()).await.map(drop).unwrap_err().to_string();
+    assert!(error.contains("put there by hand: `scim-tekton restore --force"), "{error}");
+    assert!(fs::read(&path).unwrap() == fs::read(&file).unwrap(), "as it was");
+    assert_eq!(SqliteStore::restore(&path, &path, true, &clock).unwrap().backup, head);
+    let world = World::open(path).await.unwrap();
+    assert_eq!(world.audited(head.seq).await.first(), Some(&Kind::Restored));
+    let directory = world.directory.lock().unwrap();
+    assert!(directory.user(alice).is_some() && directory.user_by_name(&okta(), "carol").is_none());
+    drop((directory, dir));
+}
+
+#[tokio::test]
+async fn an_orderly_stop_leaves_the_whole_store_in_its_one_file() {
+    let (world, ..) = deployers().await;
+    world.store.close();
+    // The readers are open still, as they are when a process ends.
+    let wal = super::super::open::beside(&world.path, "-wal");
+    assert_eq!(fs::metadata(wal).unwrap().len(), 0);
 }
