@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{OUR_TIME, Outcome, apply, eventually, kubectl};
+use super::{OUR_TIME, Outcome, apply, attempt, eventually, kubectl};
 use crate::ensure;
 
 /// Name of its ClusterInterceptor, and value of the label on its namespaces.
@@ -38,6 +38,11 @@ impl Process {
             .map_err(|_| "SCIM_TEKTON_FAILPOINTS_BIN is not set: `make test` builds it")?;
         let folder = TempDir::with_prefix("scim-tekton-chaos-")?;
         apply(RIGHTS).await?;
+        // Its store is a new one each time, which it would else take for one that was put there by hand.
+        let forget = format!("{{\"data\":{{\"{CHAOS}\":null}}}}");
+        let mark = ["patch", "secret", "scim-tekton-high-water", "-n", "scim-tekton", "--type=merge", "-p", &forget];
+        let (known, _, said) = attempt("kubectl", &mark, None).await?;
+        ensure!(known || said.contains("NotFound"), "{said}");
         let token = kubectl(&["create", "token", "scim-tekton", "-n", "scim-tekton", "--duration=24h"]).await?;
         let admin: Value = serde_json::from_str(
             &kubectl(&["--kubeconfig", kubeconfig, "config", "view", "--raw", "--minify", "-o", "json"]).await?,
