@@ -93,12 +93,12 @@ impl RbacSync {
 
     async fn sync_in(&self, binding: &GroupRoleBinding, namespace: &str) -> InNamespace {
         let mut done = Vec::new();
-        let selected = self.namespaces.selects(namespace).await;
+        let left = self.namespaces.leaves(namespace).await;
         for role in &binding.spec.role_refs {
             let place = Place::new(binding, namespace, role);
-            let result = match &selected {
-                Ok(false) => continue,
-                Ok(true) => self.apply(binding, &place).await,
+            let result = match &left {
+                Ok(true) => continue,
+                Ok(false) => self.apply(binding, &place).await,
                 Err(error) => {
                     let why = format!("looking whether namespace {namespace} is ours: {error}");
                     Err(Failure { why, again: true })
