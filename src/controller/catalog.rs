@@ -181,7 +181,7 @@ async fn remove<K: Followed>(context: &Arc<Context>, feed: &Feed<K>, name: &Name
     let uid = uid.or_else(|| K::uid_in(&context.catalog.load(), name));
     update_catalog(&context.catalog, |catalog| (feed.remove)(catalog, &name.0, &name.1));
     if let Some(uid) = uid {
-        K::removed(context, &uid).await;
+        K::removed(context, name, &uid).await;
     }
 }
 
@@ -200,12 +200,24 @@ pub(super) trait Followed {
         None
     }
     /// An object is gone.
-    fn removed(_context: &Arc<Context>, _uid: &str) -> impl Future<Output = ()> + Send {
+    fn removed(_context: &Arc<Context>, _name: &Name, _uid: &str) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 }
 
-impl Followed for GroupRoleBinding {}
+impl Followed for GroupRoleBinding {
+    fn uid_in(catalog: &Catalog, (_, name): &Name) -> Option<String> {
+        catalog.group_role_bindings().find(|binding| binding.name_any() == *name)?.uid()
+    }
+
+    /// The garbage collector would do it too, but needs half a minute to learn of a kind that is new in the cluster.
+    async fn removed(context: &Arc<Context>, (_, name): &Name, _uid: &str) {
+        if let Err(why) = context.rbac.removed(name).await {
+            warn!(name, why, "RoleBindings of a deleted GroupRoleBinding are left to the garbage collector");
+        }
+    }
+}
+
 impl Followed for Trigger {}
 impl Followed for EventListener {}
 
@@ -227,7 +239,7 @@ impl Followed for AccessPolicy {
         catalog.policy(&name.0, &name.1)?.uid()
     }
 
-    async fn removed(context: &Arc<Context>, uid: &str) {
+    async fn removed(context: &Arc<Context>, _name: &Name, uid: &str) {
         revoke(context, "AccessPolicy", context.store.policy_changed(uid, None).await);
     }
 }
@@ -237,7 +249,7 @@ impl Followed for CredentialTemplate {
         catalog.template(&name.0, &name.1)?.uid()
     }
 
-    async fn removed(context: &Arc<Context>, uid: &str) {
+    async fn removed(context: &Arc<Context>, _name: &Name, uid: &str) {
         let phases = vec![GrantPhase::Pending, GrantPhase::Active];
         let select = GrantSelect { template_uid: Some(uid.to_owned()), phases, ..GrantSelect::default() };
         let grants = match context.store.grants(&select).await {

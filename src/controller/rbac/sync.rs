@@ -64,7 +64,7 @@ impl RbacSync {
         let namespaces: Vec<_> = namespaces.into_iter().collect();
         let mut synced = Synced::default();
         // Before anything is written: what is found there may be more than we know of.
-        let there = if prune { Some(self.list(binding).await) } else { None };
+        let there = if prune { Some(self.list(&binding.name_any()).await) } else { None };
         for some in namespaces.chunks(AT_ONCE) {
             let done = join_all(some.iter().map(|namespace| self.sync_in(binding, namespace))).await;
             for (place, result) in done.into_iter().flatten() {
@@ -109,11 +109,19 @@ impl RbacSync {
         done
     }
 
+    /// Removes all RoleBindings of a GroupRoleBinding that is gone.
+    pub async fn removed(&self, name: &str) -> Result<(), String> {
+        let lock = self.lock(name);
+        let _writing = lock.lock().await;
+        let there = self.list(name).await.map_err(|error| format!("listing RoleBindings: {error}"))?;
+        self.prune(there, &[]).await
+    }
+
     /// What there is of it, anywhere.
-    async fn list(&self, binding: &GroupRoleBinding) -> kube::Result<Vec<PartialObjectMeta<RoleBinding>>> {
+    async fn list(&self, binding: &str) -> kube::Result<Vec<PartialObjectMeta<RoleBinding>>> {
         let all: Api<RoleBinding> = Api::all(self.cluster.rbac.clone());
         let instance = &self.settings.instance;
-        let labels = format!("{GROUP_ROLE_BINDING_LABEL}={},{INSTANCE_LABEL}={instance}", binding.name_any());
+        let labels = format!("{GROUP_ROLE_BINDING_LABEL}={binding},{INSTANCE_LABEL}={instance}");
         let there = all.list_metadata(&ListParams::default().labels(&labels)).await?.items;
         for found in &there {
             self.shards.found(&found.namespace().unwrap_or_default(), &found.name_any());
