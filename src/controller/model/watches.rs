@@ -241,7 +241,7 @@ async fn policies(world: Arc<World>, context: Arc<Context>) {
         });
         for (name, uid) in removed {
             update_catalog(&context.catalog, |catalog| catalog.remove_policy(&name.0, &name.1));
-            AccessPolicy::removed(&context, &uid).await;
+            AccessPolicy::removed(&context, &name, &uid).await;
         }
         for object in changed {
             let policy: AccessPolicy = parsed(&object);
@@ -260,7 +260,7 @@ async fn templates(world: Arc<World>, context: Arc<Context>) {
         });
         for (name, uid) in removed {
             update_catalog(&context.catalog, |catalog| catalog.remove_template(&name.0, &name.1));
-            CredentialTemplate::removed(&context, &uid).await;
+            CredentialTemplate::removed(&context, &name, &uid).await;
         }
         for object in changed {
             let template: CredentialTemplate = parsed(&object);
