@@ -81,7 +81,9 @@ fn g1_g2_g4_g6_hold_in_1000_random_histories() {
             .collect();
         for stripe in stripes {
             let (seen, wrong) = stripe.join().unwrap();
-            seen.into_iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);
+            for (what, count) in seen {
+                *counts.entry(what).or_default() += count;
+            }
             failed.extend(wrong);
         }
     });
@@ -104,7 +106,9 @@ fn play_all(seeds: impl Iterator<Item = u64>, all: bool) -> (Counts, BTreeMap<u6
     let (mut counts, mut failed) = (Counts::new(), BTreeMap::new());
     for seed in seeds {
         let played = play(seed, &history::of(seed), false);
-        played.counts.into_iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);
+        for (what, count) in played.counts {
+            *counts.entry(what).or_default() += count;
+        }
         if let Some(violation) = played.violation {
             failed.insert(seed, violation);
             if !all {
