@@ -27,12 +27,8 @@ impl Namespaces {
         Ok(!found.items.is_empty())
     }
 
-    /// Whether a namespace is there and left to others. One that isn't there is left to nobody: who names it shall hear of
-    /// it.
-    pub async fn leaves(&self, namespace: &str) -> kube::Result<bool> {
-        if self.selects(namespace).await? {
-            return Ok(false);
-        }
+    /// Whether a namespace is there, whosever it is.
+    pub async fn exist(&self, namespace: &str) -> kube::Result<bool> {
         Ok(Api::<Namespace>::all(self.client.clone()).get_metadata_opt(namespace).await?.is_some())
     }
 }

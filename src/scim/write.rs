@@ -25,10 +25,8 @@ where
             let provisioned = write.await?;
             let stored = start.elapsed();
             fail::fail_point!("provision::before_enforce");
-            // An IdP that asks again waits for what its first request has not finished.
-            if provisioned.changed || !provisioned.revocations.is_empty() {
-                enforce.enforce(&provisioned).await;
-            }
+            // Also where nothing changed: an IdP that asks again waits for what its first request has not finished.
+            enforce.enforce(&provisioned).await;
             fail::fail_point!("provision::before_answer");
             tracing::info!(
                 kind = provisioned.resource.kind.as_str(),

@@ -41,15 +41,20 @@ impl RbacSync {
         let catalog = self.catalog.load_full();
         let directory = self.directory.load_full();
         let affected = affected(provisioned, &directory);
-        let work = catalog.group_role_bindings().filter(|binding| match group_of(&directory, &binding.spec.group) {
-            Ok(Some(group)) => match &affected {
-                Affected::Groups(groups) => groups.contains(&group),
-                Affected::Any => true,
-            },
-            // Its group may have been the one that was deleted or renamed.
-            Ok(None) => affected == Affected::Any,
-            // Nobody knows whose it is.
-            Err(_) => true,
+        let work = catalog.group_role_bindings().filter(|binding| {
+            // An identity provider that asks again waits for what its first request has not finished, though that process
+            // has died.
+            !self.is_settled(&binding.name_any())
+                || match group_of(&directory, &binding.spec.group) {
+                    Ok(Some(group)) => match &affected {
+                        Affected::Groups(groups) => groups.contains(&group),
+                        Affected::Any => true,
+                    },
+                    // Its group may have been the one that was deleted or renamed.
+                    Ok(None) => affected == Affected::Any,
+                    // Nobody knows whose it is.
+                    Err(_) => true,
+                }
         });
         join_all(work.map(|binding| self.follow_one(binding))).await;
     }

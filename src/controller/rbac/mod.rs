@@ -64,6 +64,9 @@ pub struct RbacSync {
     shards: Known,
     /// GroupRoleBindings whose last sync failed.
     behind: Mutex<HashSet<String>>,
+    /// GroupRoleBindings that this process has made what they should be, or that time alone won't mend. What a process
+    /// before it has not finished is not among them.
+    settled: Mutex<HashSet<String>>,
     /// One writer for each GroupRoleBinding.
     writing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -87,6 +90,7 @@ impl RbacSync {
             unproven: Unproven::default(),
             shards: Known::default(),
             behind: Mutex::default(),
+            settled: Mutex::default(),
             writing: Mutex::default(),
         }
     }

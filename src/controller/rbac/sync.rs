@@ -51,8 +51,8 @@ impl Synced {
     }
 }
 
-/// What the sync in one namespace came to; nothing, if it is not ours.
-type InNamespace = Vec<(Place, Result<usize, Failure>)>;
+/// Whether a namespace is ours, and what the sync in it came to; nothing, if it is others'.
+type InNamespace = (bool, Vec<(Place, Result<usize, Failure>)>);
 
 impl RbacSync {
     /// Makes the RoleBindings what the Directory says now: all that can be, whatever fails. `prune` also removes what
@@ -67,7 +67,8 @@ impl RbacSync {
         let there = if prune { Some(self.list(&binding.name_any()).await) } else { None };
         for some in namespaces.chunks(AT_ONCE) {
             let done = join_all(some.iter().map(|namespace| self.sync_in(binding, namespace))).await;
-            for (place, result) in done.into_iter().flatten() {
+            synced.ours |= done.iter().any(|(selected, _)| *selected);
+            for (place, result) in done.into_iter().flat_map(|(_, done)| done) {
                 synced.places.push(place.clone());
                 if !result.as_ref().is_err_and(|failure| failure.again) {
                     synced.settled.push(place);
@@ -78,7 +79,6 @@ impl RbacSync {
                 }
             }
         }
-        synced.ours = !synced.places.is_empty();
         let pruned = match there {
             None => Ok(()),
             Some(Ok(there)) => self.prune(there, &synced.places).await,
@@ -88,17 +88,30 @@ impl RbacSync {
             synced.failures.push(Failure { why, again: true });
         }
         self.note_behind(&binding.name_any(), !synced.failures.is_empty());
+        if let Ok(mut settled) = self.settled.lock() {
+            if synced.again() {
+                settled.remove(&binding.name_any());
+            } else {
+                settled.insert(binding.name_any());
+            }
+        }
         synced
     }
 
     async fn sync_in(&self, binding: &GroupRoleBinding, namespace: &str) -> InNamespace {
         let mut done = Vec::new();
-        let left = self.namespaces.leaves(namespace).await;
+        let selected = self.namespaces.selects(namespace).await;
+        // One that isn't there is nobody's: who names it beside one of ours shall hear of it.
+        let left = match &selected {
+            Ok(false) => self.namespaces.exist(namespace).await,
+            _ => Ok(false),
+        };
+        let selected = selected.and_then(|selected| left.map(|left| (selected, left)));
         for role in &binding.spec.role_refs {
             let place = Place::new(binding, namespace, role);
-            let result = match &left {
-                Ok(true) => continue,
-                Ok(false) => self.apply(binding, &place).await,
+            let result = match &selected {
+                Ok((_, true)) => continue,
+                Ok((_, false)) => self.apply(binding, &place).await,
                 Err(error) => {
                     let why = format!("looking whether namespace {namespace} is ours: {error}");
                     Err(Failure { why, again: true })
@@ -106,7 +119,7 @@ impl RbacSync {
             };
             done.push((place, result));
         }
-        done
+        (!matches!(selected, Ok((false, _))), done)
     }
 
     /// Removes all RoleBindings of a GroupRoleBinding that is gone.
@@ -143,6 +156,11 @@ impl RbacSync {
             }
         }
         failed
+    }
+
+    /// Whether somebody may hold what is not theirs by it, as far as this process knows.
+    pub(super) fn is_settled(&self, name: &str) -> bool {
+        self.settled.lock().is_ok_and(|settled| settled.contains(name))
     }
 
     /// Remembers whether its RoleBindings are behind the Directory.
