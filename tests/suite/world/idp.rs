@@ -53,9 +53,12 @@ impl Idp {
 
     /// One call.
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Outcome<(StatusCode, Value)> {
-        let mut request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.url)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header("content-type", "application/scim+json").body(body.to_string());
+        }
+        if method == Method::DELETE {
+            self.ledger.forget(path.rsplit('/').next().unwrap_or_default());
         }
         let response = request.send().await?;
         let status = response.status();

@@ -7,7 +7,7 @@ use kube::{Api, Client};
 use scim_tekton::api::tekton::ClusterInterceptor;
 use serde_json::Value;
 
-use super::{CHAOS, Outcome, Process, attempt, run};
+use super::{CHAOS, OUR_TIME, Outcome, Process, attempt, eventually, run};
 
 /// An instance.
 pub struct Instance {
@@ -41,7 +41,8 @@ impl Instance {
             name: CHAOS,
             url: Process::url(),
             interceptor: Process::interceptor(),
-            ca: ca(kube, CHAOS).await?,
+            // Made by the process a moment after it is ready.
+            ca: eventually("its ClusterInterceptor", OUR_TIME, || async { ca(kube, CHAOS).await.map(Some) }).await?,
             process: Some(Arc::clone(process)),
         })
     }

@@ -24,6 +24,13 @@ impl Ledger {
         self.users.lock().unwrap_or_else(PoisonError::into_inner).remove(user);
     }
 
+    /// A user or group is to be deleted.
+    pub fn forget(&self, id: &str) {
+        self.doubt(id);
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.retain(|(group, user), _| group != id && user != id);
+    }
+
     /// A membership was acknowledged.
     pub fn member(&self, group: &str, user: &str, is: bool) {
         let key = (group.to_owned(), user.to_owned());

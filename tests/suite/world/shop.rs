@@ -281,6 +281,10 @@ impl Shop {
                 Err(error) => eprintln!("# {kind}: {error}"),
             }
         }
+        if let Some(process) = &self.world.instance.process {
+            eprintln!("# the end of the log of {}\n{}", self.world.instance.name, process.log_end());
+            return;
+        }
         match kubectl(&["logs", "-n", "scim-tekton", "deploy/scim-tekton", "--since=60s", "--tail=200"]).await {
             Ok(text) => eprintln!("# our log\n{text}"),
             Err(error) => eprintln!("# our log: {error}"),
