@@ -87,7 +87,7 @@ async fn an_inactive_user_assigned_anew_is_the_same_user_without_old_groups() {
 }
 
 #[tokio::test]
-async fn what_is_changed_is_enforced_before_the_answer_and_what_is_not_is_not() {
+async fn a_change_is_enforced_before_the_answer_and_again_when_it_is_asked_for_again() {
     let app = App::new().await;
     let path = format!("/Users/{}", app.user("alice").await);
     assert_eq!(app.enforced.seen.lock().unwrap().len(), 1);
@@ -100,7 +100,8 @@ async fn what_is_changed_is_enforced_before_the_answer_and_what_is_not_is_not() 
     }
     let again = app.patch(&path, off).await;
     assert_eq!(again.status, 200);
-    assert_eq!(app.enforced.seen.lock().unwrap().len(), 2);
+    // A process before this one may have died over it.
+    assert_eq!(app.enforced.seen.lock().unwrap().len(), 3);
 }
 
 #[tokio::test]
