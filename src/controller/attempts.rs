@@ -39,6 +39,11 @@ impl Attempt {
         }
     }
 
+    /// Whether one came before it.
+    pub fn is_later(&self) -> bool {
+        self.failed > 0
+    }
+
     /// Whether none follows it.
     pub fn is_last(&self) -> bool {
         self.failed >= self.retries

@@ -39,7 +39,8 @@ pub async fn reconcile(custom: Arc<CustomRun>, context: Arc<Context>) -> Result<
         return fail(&context, &custom, "CustomRunCancelled", &why).await;
     }
     let (attempt, now) = (Attempt::of(&custom), (context.clock)());
-    if now < attempt.start {
+    // The first begins by the API server's clock, which ours may be behind.
+    if attempt.is_later() && now < attempt.start {
         return Ok(Action::requeue(time_until(attempt.start, now)));
     }
     if attempt.end.is_some_and(|end| end <= now) {

@@ -68,8 +68,7 @@ pub async fn clock_skew(world: Arc<World>) -> Outcome {
             Ok(chaos.grants_of(&held.person).await?.into_iter().find(|grant| grant.provider == "kubernetes"))
         })
         .await?;
-        let note = shop.event_reason("CredentialDelayed").await?;
-        ensure!(note.contains("behind the API server's"), "{note}");
+        shop.event_says("CredentialDelayed", "behind the API server's").await?;
         let secrets = crate::world::kubectl(&["get", "secrets", "-n", &grant.namespace, "-o", "name"]).await?;
         ensure!(!secrets.contains(&grant.id.to_string()), "it was handed out: {secrets}");
         process.ahead(0).await?;

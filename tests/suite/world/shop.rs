@@ -254,13 +254,14 @@ impl Shop {
         .await
     }
 
-    /// Waits for a Kubernetes Event with this reason, about whatever it is; gives its note.
-    pub async fn event_reason(&self, reason: &str) -> Outcome<String> {
+    /// Waits for a Kubernetes Event with this reason that says this, about whatever it is.
+    pub async fn event_says(&self, reason: &str, says: &str) -> Outcome {
         let events: Api<Event> = Api::namespaced(self.world.kube.clone(), &self.namespace);
         eventually(&format!("an Event {reason}"), OUR_TIME, || async {
             let events = events.list(&ListParams::default()).await?.items;
-            let found = events.into_iter().find(|event| event.reason.as_deref() == Some(reason));
-            Ok(found.map(|event| event.message.unwrap_or_default()))
+            let mut of_this = events.into_iter().filter(|event| event.reason.as_deref() == Some(reason));
+            let said = of_this.any(|event| event.message.is_some_and(|message| message.contains(says)));
+            Ok(said.then_some(()))
         })
         .await
     }
