@@ -138,10 +138,13 @@ async fn fail(context: &Arc<Context>, custom: &CustomRun, reason: &str, why: &st
 
 /// Says once that it takes longer, and why.
 async fn delayed(context: &Context, custom: &CustomRun, attempt: &Attempt, why: &str) -> Result<(), ControllerError> {
-    if custom.succeeded().is_some_and(|condition| condition.reason == "CredentialDelayed") {
-        return Ok(());
+    let told = custom.succeeded().filter(|condition| condition.reason == "CredentialDelayed");
+    match told {
+        Some(condition) if condition.message == why => return Ok(()),
+        // The status follows what it waits for; one Event is enough.
+        Some(_) => {}
+        None => context.events.warning(&custom.object_ref(&()), "CredentialDelayed", "Issue", why).await,
     }
-    context.events.warning(&custom.object_ref(&()), "CredentialDelayed", "Issue", why).await;
     let condition = condition((context.clock)(), "Unknown", "CredentialDelayed", why);
     let status = json!({"startTime": rfc3339(attempt.start), "conditions": [condition]});
     write(context, custom, status).await.map(drop)

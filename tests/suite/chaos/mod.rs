@@ -31,7 +31,6 @@ pub fn cases() -> Vec<Case> {
         time::deactivated_between_ticket_and_issue,
         time::deactivated_between_check_and_role_binding,
         time::deactivated_during_renewal,
-        time::clock_skew,
         time::store_outage,
         the_invariants_hold_of_the_installed_instance_after_everything,
     ]

@@ -56,35 +56,6 @@ pub async fn deactivated_during_renewal(world: Arc<World>) -> Outcome {
     .await
 }
 
-pub async fn clock_skew(world: Arc<World>) -> Outcome {
-    Chaos::with(&world, "skew", |chaos| async move {
-        let (process, shop) = (chaos.process()?, &chaos.shop);
-        let redeemed = at("redeem::after_start")?;
-        let held = flow::bring_to(&chaos, redeemed).await?;
-        // Ten minutes behind, all that we end in time would end ten minutes late.
-        process.ahead(-600).await?;
-        process.let_go(redeemed.name).await?;
-        let grant = eventually("a Grant is begun", OUR_TIME, || async {
-            Ok(chaos.grants_of(&held.person).await?.into_iter().find(|grant| grant.provider == "kubernetes"))
-        })
-        .await?;
-        shop.event_says("CredentialDelayed", "behind the API server's").await?;
-        let secrets = crate::world::kubectl(&["get", "secrets", "-n", &grant.namespace, "-o", "name"]).await?;
-        ensure!(!secrets.contains(&grant.id.to_string()), "it was handed out: {secrets}");
-        process.ahead(0).await?;
-        let run = held.run.unwrap_or_default();
-        let (status, reason) = shop.ended(&run).await?;
-        ensure!(status == "True", "{run}: Succeeded={status}, reason {reason}");
-        // Nor does a ticket that was made in our past live on in the API server's present.
-        process.ahead(-600).await?;
-        let ticket = shop.ticket(&held.person, "quick").await?;
-        process.ahead(0).await?;
-        let run = shop.create_run("quick", Some(&ticket), true).await?.name_any();
-        shop.event_about(&run, "TicketRefused").await.map(drop)
-    })
-    .await
-}
-
 pub async fn store_outage(world: Arc<World>) -> Outcome {
     Chaos::with(&world, "outage", |chaos| async move {
         let (process, shop) = (chaos.process()?, &chaos.shop);

@@ -254,18 +254,6 @@ impl Shop {
         .await
     }
 
-    /// Waits for a Kubernetes Event with this reason that says this, about whatever it is.
-    pub async fn event_says(&self, reason: &str, says: &str) -> Outcome {
-        let events: Api<Event> = Api::namespaced(self.world.kube.clone(), &self.namespace);
-        eventually(&format!("an Event {reason}"), OUR_TIME, || async {
-            let events = events.list(&ListParams::default()).await?.items;
-            let mut of_this = events.into_iter().filter(|event| event.reason.as_deref() == Some(reason));
-            let said = of_this.any(|event| event.message.is_some_and(|message| message.contains(says)));
-            Ok(said.then_some(()))
-        })
-        .await
-    }
-
     /// Whether no PipelineRun of this namespace has a name that is not among these.
     pub async fn no_other_run(&self, known: &[String]) -> Outcome {
         let runs = self.runs().list(&ListParams::default()).await?;
