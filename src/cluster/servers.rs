@@ -90,13 +90,12 @@ impl Cluster {
         self.servers.load_full()
     }
 
-    /// Whether no API server answered when one was last asked by everybody that can be asked: then nobody waits for what
-    /// can't be done now.
+    /// Whether none answered when all were last asked at once: then nobody waits for what can't be done now.
     pub fn is_down(&self) -> bool {
         self.down.load(Ordering::Relaxed)
     }
 
-    /// Some API server has answered, or all have failed to.
+    /// All were asked at once: whether one has answered.
     pub fn note_answer(&self, answered: bool) {
         let changed = self.down.swap(!answered, Ordering::Relaxed) == answered;
         match (changed, answered) {

@@ -27,8 +27,23 @@ impl Namespaces {
         Ok(!found.items.is_empty())
     }
 
-    /// Whether a namespace is there, whosever it is.
-    pub async fn exist(&self, namespace: &str) -> kube::Result<bool> {
-        Ok(Api::<Namespace>::all(self.client.clone()).get_metadata_opt(namespace).await?.is_some())
+    /// Whose a namespace is.
+    pub async fn whose(&self, namespace: &str) -> kube::Result<Whose> {
+        if self.selects(namespace).await? {
+            return Ok(Whose::Ours);
+        }
+        let there = Api::<Namespace>::all(self.client.clone()).get_metadata_opt(namespace).await?;
+        Ok(if there.is_some() { Whose::Others } else { Whose::Nobodys })
     }
+}
+
+/// Whose a namespace is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// This instance acts in it.
+    Ours,
+    /// It is there, and left to others.
+    Others,
+    /// It isn't there.
+    Nobodys,
 }

@@ -8,7 +8,7 @@ tests/cluster/check.sh
 need_rust
 run "" tests/cluster/packages.sh
 run "building scim-tekton (cargo)" cargo build --release --locked --bin scim-tekton
-export SCIM_TEKTON_BIN=$TARGET/release/scim-tekton
+export SUITE_BIN=$TARGET/release/scim-tekton
 run "building the benchmarks (cargo)" cargo bench --locked --no-run --bench bench --message-format=json-render-diagnostics >"$RESULTS/bench.json"
 program=$(sed -nE 's/.*"executable":"([^"]*\/bench-[0-9a-f]+)".*/\1/p' "$RESULTS/bench.json" | tail -n 1)
 [ -x "$program" ] || die "cargo names no program for the benchmark target \"bench\" (see $RESULTS/bench.json)."

@@ -4,7 +4,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 [ -x "$ENTER" ] || die "no cluster is running: make cluster"
-binary=${SCIM_TEKTON_BIN:-$TARGET/release/scim-tekton}
+binary=${SUITE_BIN:-$TARGET/release/scim-tekton}
 kubectl() { "$ENTER" kubectl "$@"; }
 
 say "making the image of $(basename "$binary")"

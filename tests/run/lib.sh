@@ -132,18 +132,18 @@ need_rust() {
   command -v cargo >/dev/null || die "cargo is not on the PATH: install Rust (rustup, channel stable)."
 }
 
-# build [failpoints]: the release binary and the suite. $SCIM_TEKTON_BIN and $SUITE name them.
+# build [failpoints]: the release binary and the suite. $SUITE_BIN and $SUITE name them (ours refuses what it does not know of SCIM_TEKTON_…).
 build() {
   if [ "${1:-}" = failpoints ]; then
     # The same target folder, so that only our own crate is compiled twice; the copy keeps its name from the next build.
     run "building scim-tekton with failpoints (cargo)" cargo build --release --locked --features failpoints --bin scim-tekton
     cp "$TARGET/release/scim-tekton" "$TARGET/release/scim-tekton-failpoints"
-    export SCIM_TEKTON_FAILPOINTS_BIN=$TARGET/release/scim-tekton-failpoints
+    export SUITE_FAILPOINTS_BIN=$TARGET/release/scim-tekton-failpoints
   fi
   run "building scim-tekton (cargo)" cargo build --release --locked --bin scim-tekton
   run "building the tests (cargo)" \
     cargo test --release --locked --no-run --test suite --message-format=json-render-diagnostics >"$RESULTS/suite.json"
-  export SCIM_TEKTON_BIN=$TARGET/release/scim-tekton
+  export SUITE_BIN=$TARGET/release/scim-tekton
   SUITE=$(sed -nE 's/.*"executable":"([^"]*\/suite-[0-9a-f]+)".*/\1/p' "$RESULTS/suite.json" | tail -n 1)
   [ -x "$SUITE" ] || die "cargo names no program for the test target \"suite\" (see $RESULTS/suite.json)."
 }

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{ensure, world::Outcome};
+use crate::{
+    ensure,
+    world::{Outcome, release_binary},
+};
 
 type HouseTest = (&'static str, fn() -> Outcome);
 
@@ -124,12 +127,8 @@ fn libraries_in_their_rooms() -> Outcome {
 }
 
 fn crds_have_not_drifted() -> Outcome {
-    let binary = std::env::var("SCIM_TEKTON_BIN").unwrap_or_else(|_| "target/release/scim-tekton".into());
-    let output = std::process::Command::new(binary)
-        .arg("crds")
-        .env_remove("SCIM_TEKTON_BIN")
-        .env_remove("SCIM_TEKTON_FAILPOINTS_BIN")
-        .output()?;
+    let binary = release_binary();
+    let output = std::process::Command::new(binary).arg("crds").output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let committed = std::fs::read(root().join("config/300-crds.yaml"))?;
     ensure!(output.stdout == committed, "config/300-crds.yaml is not what the types give: `make crds` writes it");

@@ -79,19 +79,16 @@ impl RbacSync {
                 let shard = place.shard(number);
                 let object = objects.get(&number);
                 let before = live.get(&number).map(|live| live.names.clone()).unwrap_or_default();
-                let turned = Turned::between(&before, &step.people());
-                let after: Names = people.difference(&before).cloned().chain(step.people()).collect();
+                let wanted = step.people();
+                let turned = Turned::between(&before, &wanted);
+                let subjects = wanted.len();
+                let after: Names = people.difference(&before).cloned().chain(wanted).collect();
                 fail::fail_point!("repair::before_apply");
                 let wrote = self.write(binding, &shard, &step, object, seq).await;
                 fail::fail_point!("repair::after_apply");
                 match wrote {
                     Wrote::Done => {
-                        info!(
-                            namespace = shard.namespace,
-                            name = shard.name,
-                            subjects = step.people().len(),
-                            "a RoleBinding follows"
-                        );
+                        info!(namespace = shard.namespace, name = shard.name, subjects, "a RoleBinding follows");
                         self.unproven.note(&shard, turned, &after);
                         people = after;
                     }

@@ -14,7 +14,7 @@ mod sync;
 mod wish;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -62,11 +62,8 @@ pub struct RbacSync {
     unproven: Unproven,
     /// How many RoleBindings each role of a GroupRoleBinding has in a namespace.
     shards: Known,
-    /// GroupRoleBindings whose last sync failed.
-    behind: Mutex<HashSet<String>>,
-    /// GroupRoleBindings that this process has made what they should be, or that time alone won't mend. What a process
-    /// before it has not finished is not among them.
-    settled: Mutex<HashSet<String>>,
+    /// What the last sync of each GroupRoleBinding in this process left.
+    standing: Mutex<HashMap<String, sync::Standing>>,
     /// One writer for each GroupRoleBinding.
     writing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -89,8 +86,7 @@ impl RbacSync {
             settings,
             unproven: Unproven::default(),
             shards: Known::default(),
-            behind: Mutex::default(),
-            settled: Mutex::default(),
+            standing: Mutex::default(),
             writing: Mutex::default(),
         }
     }

@@ -12,7 +12,10 @@ use kube::{
 use tracing::info;
 
 use super::{RbacSync, apply::Failure, place::Place};
-use crate::api::{GROUP_ROLE_BINDING_LABEL, GroupRoleBinding, INSTANCE_LABEL};
+use crate::{
+    api::{GROUP_ROLE_BINDING_LABEL, GroupRoleBinding, INSTANCE_LABEL},
+    controller::namespaces::Whose,
+};
 
 /// Namespaces that are written at once.
 const AT_ONCE: usize = 8;
@@ -49,6 +52,25 @@ impl Synced {
     pub(super) fn again(&self) -> bool {
         self.failures.iter().any(|failure| failure.again)
     }
+
+    fn standing(&self) -> Standing {
+        match (self.failures.is_empty(), self.again()) {
+            (true, _) => Standing::Applied,
+            (false, false) => Standing::Refused,
+            (false, true) => Standing::Open,
+        }
+    }
+}
+
+/// What the last sync of a GroupRoleBinding left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing to do.
+    Applied,
+    /// What another attempt at once would not mend.
+    Refused,
+    /// What is to be tried again at once: somebody may hold what is no longer theirs.
+    Open,
 }
 
 /// Whether a namespace is ours, and what the sync in it came to; nothing, if it is others'.
@@ -87,31 +109,19 @@ impl RbacSync {
         if let Err(why) = pruned {
             synced.failures.push(Failure { why, again: true });
         }
-        self.note_behind(&binding.name_any(), !synced.failures.is_empty());
-        if let Ok(mut settled) = self.settled.lock() {
-            if synced.again() {
-                settled.remove(&binding.name_any());
-            } else {
-                settled.insert(binding.name_any());
-            }
-        }
+        self.note(binding.name_any(), synced.standing());
         synced
     }
 
     async fn sync_in(&self, binding: &GroupRoleBinding, namespace: &str) -> InNamespace {
         let mut done = Vec::new();
-        let selected = self.namespaces.selects(namespace).await;
-        // One that isn't there is nobody's: who names it beside one of ours shall hear of it.
-        let left = match &selected {
-            Ok(false) => self.namespaces.exist(namespace).await,
-            _ => Ok(false),
-        };
-        let selected = selected.and_then(|selected| left.map(|left| (selected, left)));
+        let whose = self.namespaces.whose(namespace).await;
         for role in &binding.spec.role_refs {
             let place = Place::new(binding, namespace, role);
-            let result = match &selected {
-                Ok((_, true)) => continue,
-                Ok((_, false)) => self.apply(binding, &place).await,
+            let result = match &whose {
+                Ok(Whose::Others) => continue,
+                // Who names one that isn't there, beside one of ours, shall hear of it.
+                Ok(Whose::Ours | Whose::Nobodys) => self.apply(binding, &place).await,
                 Err(error) => {
                     let why = format!("looking whether namespace {namespace} is ours: {error}");
                     Err(Failure { why, again: true })
@@ -119,7 +129,7 @@ impl RbacSync {
             };
             done.push((place, result));
         }
-        (!matches!(selected, Ok((false, _))), done)
+        (!matches!(whose, Ok(Whose::Others | Whose::Nobodys)), done)
     }
 
     /// Removes all RoleBindings of a GroupRoleBinding that is gone.
@@ -158,31 +168,28 @@ impl RbacSync {
         failed
     }
 
-    /// Whether somebody may hold what is not theirs by it, as far as this process knows.
+    /// Whether nothing is left to do at once: a process before this one may have left something.
     pub(super) fn is_settled(&self, name: &str) -> bool {
-        self.settled.lock().is_ok_and(|settled| settled.contains(name))
+        let standing = self.standing.lock().ok().and_then(|standing| standing.get(name).copied());
+        standing.is_some_and(|standing| standing != Standing::Open)
     }
 
-    /// Remembers whether its RoleBindings are behind the Directory.
-    fn note_behind(&self, name: &str, is_behind: bool) {
-        if let Ok(mut behind) = self.behind.lock() {
-            if is_behind {
-                behind.insert(name.to_owned());
-            } else {
-                behind.remove(name);
-            }
+    fn note(&self, name: String, now: Standing) {
+        if let Ok(mut standing) = self.standing.lock() {
+            standing.insert(name, now);
         }
         self.count_behind();
     }
 
-    /// Counts the GroupRoleBindings that are behind, and still exist.
+    /// Counts the GroupRoleBindings that are behind the Directory, and still exist.
     pub(super) fn count_behind(&self) {
         let catalog = self.catalog.load_full();
         let known: BTreeSet<_> = catalog.group_role_bindings().map(|binding| binding.name_any()).collect();
-        let Ok(mut behind) = self.behind.lock() else { return };
-        behind.retain(|name| known.contains(name));
+        let Ok(mut standing) = self.standing.lock() else { return };
+        standing.retain(|name, _| known.contains(name));
+        let behind = standing.values().filter(|standing| **standing != Standing::Applied).count();
         #[expect(clippy::cast_precision_loss, reason = "there are not 2^52 of them")]
-        metrics::gauge!(crate::telemetry::metric::ROLE_BINDINGS_BEHIND).set(behind.len() as f64);
+        metrics::gauge!(crate::telemetry::metric::ROLE_BINDINGS_BEHIND).set(behind as f64);
     }
 }
 

@@ -177,8 +177,7 @@ pub async fn our_labels_stand_from_an_objects_creation_on_and_nothing_holds_a_re
         let ns = &shop.namespace;
         let alice = shop.deployer("alice").await?;
         shop.trigger("held").await?;
-        let ticket = shop.ticket(&alice, "held").await?;
-        let run = shop.create_run("held", Some(&ticket), true).await?.name_any();
+        let run = shop.start(&alice, "held").await?;
         let grants = shop.grants(&run, GrantPhase::Active, 2).await?;
         let tenant = Caller::account(&shop.world, ns, "tenant", &["admin", "edit"]).await?;
         let strip = r#"{"metadata": {"labels": {"scim-tekton.dev/instance": null, "scim-tekton.dev/grant": null}}}"#;

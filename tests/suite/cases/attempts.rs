@@ -8,7 +8,7 @@ use scim_tekton::api::tekton::CustomRun;
 
 use crate::{
     ensure,
-    world::{OUR_TIME, Outcome, Shop, World, apply, eventually, kubectl},
+    world::{GRANTS_NAMESPACE, OUR_TIME, Outcome, Shop, World, apply, eventually, kubectl},
 };
 
 fn task(template: &str, more: &str) -> String {
@@ -103,7 +103,7 @@ async fn timed_out(shop: &Shop, alice: &crate::world::Person) -> Outcome {
     let id = pending["id"].as_str().ok_or("no id")?.to_owned();
     let custom = shop.custom_run(&run, "credential", "has failed", |custom| reason(custom).0 == "False").await?;
     ensure!(reason(&custom).1 == "CustomRunTimedOut", "{:?}", custom.status);
-    let accounts: Api<ServiceAccount> = Api::namespaced(shop.world.kube.clone(), "scim-tekton-grants");
+    let accounts: Api<ServiceAccount> = Api::namespaced(shop.world.kube.clone(), GRANTS_NAMESPACE);
     let ours = ListParams::default().labels(&format!("scim-tekton.dev/grant={id}"));
     eventually("the account of the Grant is gone", OUR_TIME, || async {
         let left: Vec<_> = accounts.list(&ours).await?.iter().map(ResourceExt::name_any).collect();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, ResourceExt as _};
+use kube::Api;
 use scim_tekton::api::{Grant, GrantPhase};
 
 use crate::{
@@ -52,8 +52,7 @@ struct Going {
 
 async fn going(shop: &Arc<Shop>, number: usize) -> Outcome<Going> {
     let person = shop.deployer(&format!("leaver{number}")).await?;
-    let ticket = shop.ticket(&person, "slow").await?;
-    let run = shop.create_run("slow", Some(&ticket), true).await?.name_any();
+    let run = shop.start(&person, "slow").await?;
     let pod = shop.running_pod(&run, "use").await?;
     eventually(&format!("the step of {run} has used its credential"), BATCH_TIME, || async {
         Ok(shop.log(&pod, "use").await?.contains("SUCCESS").then_some(()))

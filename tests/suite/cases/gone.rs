@@ -15,6 +15,13 @@ use crate::{
 /// The comparison of objects and rows comes once a minute.
 const COMPARED: Duration = Duration::from_secs(100);
 
+/// The Grant that has RoleBindings, of a run that is held open.
+async fn held_run(shop: &Shop) -> Outcome<Grant> {
+    let alice = shop.deployer("alice").await?;
+    shop.trigger("held").await?;
+    held(shop, &shop.start(&alice, "held").await?).await
+}
+
 /// The Grant of a held run that has RoleBindings.
 async fn held(shop: &Shop, run: &str) -> Outcome<Grant> {
     let grants = shop.grants(run, GrantPhase::Active, 2).await?;
@@ -38,10 +45,7 @@ async fn delete_binding(shop: &Shop, grant: &Grant) -> Outcome {
 
 pub async fn a_grant_whose_role_binding_is_deleted_ends(world: Arc<World>) -> Outcome {
     Shop::with(&world, "unbound", |shop| async move {
-        let alice = shop.deployer("alice").await?;
-        shop.trigger("held").await?;
-        let run = shop.start(&alice, "held").await?;
-        let grant = held(&shop, &run).await?;
+        let grant = held_run(&shop).await?;
         delete_binding(&shop, &grant).await?;
         revoked(&shop, &grant).await?;
         let (ok, out, _) =
@@ -54,10 +58,7 @@ pub async fn a_grant_whose_role_binding_is_deleted_ends(world: Arc<World>) -> Ou
 
 pub async fn a_grant_whose_role_binding_was_deleted_while_we_were_down_ends(world: Arc<World>) -> Outcome {
     Shop::with(&world, "unbound-down", |shop| async move {
-        let alice = shop.deployer("alice").await?;
-        shop.trigger("held").await?;
-        let run = shop.start(&alice, "held").await?;
-        let grant = held(&shop, &run).await?;
+        let grant = held_run(&shop).await?;
         scale(0).await?;
         let deleted = delete_binding(&shop, &grant).await;
         scale(1).await?;
@@ -127,10 +128,7 @@ pub async fn what_has_our_label_and_no_living_grant_is_removed_and_nothing_else(
 
 pub async fn a_credentials_secret_that_is_deleted_is_replaced_by_a_fresh_one(world: Arc<World>) -> Outcome {
     Shop::with(&world, "secret", |shop| async move {
-        let alice = shop.deployer("alice").await?;
-        shop.trigger("held").await?;
-        let run = shop.start(&alice, "held").await?;
-        let grant = held(&shop, &run).await?;
+        let grant = held_run(&shop).await?;
         let secrets: Api<Secret> = Api::namespaced(shop.world.kube.clone(), &shop.namespace);
         let token = |secret: Secret| secret.data.and_then(|mut data| data.remove("token"));
         let before = token(secrets.get(&grant.name_any()).await?).ok_or("no token")?;

@@ -6,13 +6,12 @@ use std::{
 };
 
 use futures::future::try_join_all;
-use kube::ResourceExt as _;
 use scim_tekton::api::GrantPhase;
 
 use super::deprovision::{probers_of, receipts_precede};
 use crate::{
     ensure,
-    world::{BATCH_TIME, Outcome, Person, Prober, Shop, World, eventually, kubectl},
+    world::{BATCH_TIME, Outcome, Person, Prober, Shop, World, eventually, failpoints_binary, kubectl},
 };
 
 /// People at a time; the rest of DESIGN's hundred comes in batches.
@@ -33,8 +32,7 @@ struct Tally {
 
 async fn hold(shop: &Arc<Shop>, number: usize) -> Outcome<(Person, String)> {
     let person = shop.deployer(&format!("held{number}")).await?;
-    let ticket = shop.ticket(&person, "held").await?;
-    let run = shop.create_run("held", Some(&ticket), true).await?.name_any();
+    let run = shop.start(&person, "held").await?;
     Ok((person, run))
 }
 
@@ -124,8 +122,7 @@ pub async fn g2_no_request_sent_after_the_answer_succeeds_in_100_of_100(world: A
 
 /// The proof that the test can fail: an image with failpoints takes the place of the installed one.
 pub async fn with_revocation_switched_off_the_same_test_fails(world: Arc<World>) -> Outcome {
-    let binary = std::env::var("SCIM_TEKTON_FAILPOINTS_BIN")
-        .map_err(|_| "SCIM_TEKTON_FAILPOINTS_BIN is not set: `make test` builds it")?;
+    let binary = failpoints_binary()?;
     let image = "localhost/scim-tekton:failpoints";
     let deployment = "deployment/scim-tekton";
     super::restart::load_image(&binary, image).await?;

@@ -9,7 +9,7 @@ use scim_tekton::api::GrantPhase;
 use super::deprovision::probers_of;
 use crate::{
     ensure,
-    world::{OUR_TIME, Outcome, POD_TIME, Shop, World, eventually, kubectl, run},
+    world::{GRANTS_NAMESPACE, OUR_TIME, Outcome, POD_TIME, Shop, World, eventually, kubectl, run},
 };
 
 /// Makes an image of a binary and loads it into the node.
@@ -48,8 +48,7 @@ pub async fn g1_what_was_begun_is_finished_after_kill_9(world: Arc<World>) -> Ou
         shop.trigger("held").await?;
         shop.trigger("deploy").await?;
         let alice = shop.deployer("alice").await?;
-        let ticket = shop.ticket(&alice, "held").await?;
-        let run = shop.create_run("held", Some(&ticket), true).await?.name_any();
+        let run = shop.start(&alice, "held").await?;
         let grants = shop.grants(&run, GrantPhase::Active, 2).await?;
         let probers = probers_of(&shop, &grants).await?;
         kill(&shop.world).await?;
@@ -72,15 +71,14 @@ pub async fn g1_what_was_begun_is_finished_after_kill_9(world: Arc<World>) -> Ou
         // A run that is deleted while we are down: its Grants die when we are back. A run that comes while we are down is
         // neither lost nor late: its ticket is judged by when it was created.
         let bob = shop.deployer("bob").await?;
-        let ticket = shop.ticket(&bob, "held").await?;
-        let run = shop.create_run("held", Some(&ticket), true).await?.name_any();
+        let run = shop.start(&bob, "held").await?;
         let grants = shop.grants(&run, GrantPhase::Active, 2).await?;
         let ticket = shop.ticket(&bob, "deploy").await?;
         scale(0).await?;
         shop.runs().delete(&run, &DeleteParams::default()).await?;
         let meanwhile = shop.create_run("deploy", Some(&ticket), true).await?.name_any();
         scale(1).await?;
-        let accounts: Api<ServiceAccount> = Api::namespaced(shop.world.kube.clone(), "scim-tekton-grants");
+        let accounts: Api<ServiceAccount> = Api::namespaced(shop.world.kube.clone(), GRANTS_NAMESPACE);
         eventually("nothing of the deleted run's Grants is left", POD_TIME, || async {
             for grant in &grants {
                 if accounts.get_opt(&grant.name_any()).await?.is_some() {

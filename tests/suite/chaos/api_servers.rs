@@ -54,7 +54,7 @@ pub async fn one_api_server_behind_the_other_is_named_unproven_and_proven_when_i
         chaos.shop.world.okta.deactivate(&person).await?;
         let took = asked.elapsed();
         ensure!(took < BOUNDED_WAIT, "the answer took {took:?}");
-        let [first, second] = chaos.world.api_servers().map(|url| url.trim_start_matches("https://").to_owned());
+        let [first, second] = chaos.shop.world.api_servers().map(|url| url.trim_start_matches("https://").to_owned());
         let receipt = eventually("the Receipt names what is unproven", OUR_TIME, || async {
             let grant = chaos.grants_of(&person).await?.into_iter().next().ok_or("no Grant")?;
             Ok(grant.receipt.filter(|receipt| receipt.unproven.contains_key(&second)))
@@ -95,7 +95,7 @@ pub async fn api_server_outage_holds_up_no_answer_and_loses_no_revocation(world:
         let second = asked.elapsed();
         ensure!(second < AT_ONCE, "the second answer took {second:?}");
         ensure!(
-            chaos.world.instance.metric("scim_tekton_revocations_pending", &[]).await? >= 1.0,
+            chaos.shop.world.instance.metric("scim_tekton_revocations_pending", &[]).await? >= 1.0,
             "no revocation is counted as pending"
         );
         // Nothing that was acknowledged is lost when we die now.

@@ -70,7 +70,7 @@ pub async fn bring_to(chaos: &Arc<Chaos>, point: &Failpoint) -> Outcome<Held> {
 
 /// A run that is going, with a live credential.
 pub async fn kept(chaos: &Chaos, person: &Person) -> Outcome<String> {
-    let run = chaos.run_of(person, "kept").await?;
+    let run = chaos.shop.start(person, "kept").await?;
     chaos.shop.grants(&run, GrantPhase::Active, 1).await?;
     Ok(run)
 }

@@ -39,7 +39,7 @@ async fn kill_at(chaos: &Arc<Chaos>, point: &Failpoint) -> Outcome {
     match point.flow {
         Flow::Decide => {
             // The host's redelivery, or the person's next push.
-            let run = chaos.run_of(&person, "quick").await?;
+            let run = chaos.shop.start(&person, "quick").await?;
             succeeds(chaos, &run).await?;
             chaos.soon_nothing_works(&person).await?;
         }
@@ -51,11 +51,11 @@ async fn kill_at(chaos: &Arc<Chaos>, point: &Failpoint) -> Outcome {
             // An IdP asks again for what was not answered.
             let (okta, group) = (&chaos.shop.world.okta, &chaos.shop.group_id);
             insist(|| okta.add_member(group, &person)).await?;
-            for server in chaos.world.api_servers() {
+            for server in chaos.shop.world.api_servers() {
                 can_i(&server, &chaos.shop.namespace, &person, true).await?;
             }
             okta.deactivate(&person).await?;
-            for server in chaos.world.api_servers() {
+            for server in chaos.shop.world.api_servers() {
                 can_i(&server, &chaos.shop.namespace, &person, false).await?;
             }
         }
@@ -65,7 +65,7 @@ async fn kill_at(chaos: &Arc<Chaos>, point: &Failpoint) -> Outcome {
             chaos.shop.ended(held.run.as_deref().unwrap_or_default()).await?;
         }
     }
-    invariants::hold(&chaos.world).await
+    invariants::hold(&chaos.shop.world).await
 }
 
 /// The run ends well, and then its Grants.
@@ -95,8 +95,8 @@ pub async fn g1_killed_at_random_moments_what_was_begun_is_finished(world: Arc<W
 /// Two runs are going when it happens: one that ends by itself, and one whose person leaves afterwards.
 async fn kill_after(chaos: &Arc<Chaos>, moment: Duration) -> Outcome {
     let people: [Person; 2] = [chaos.shop.deployer("stays").await?, chaos.shop.deployer("leaves").await?];
-    let kept = chaos.run_of(&people[1], "kept").await?;
-    let quick = chaos.run_of(&people[0], "quick").await?;
+    let kept = chaos.shop.start(&people[1], "kept").await?;
+    let quick = chaos.shop.start(&people[0], "quick").await?;
     tokio::time::sleep(moment).await;
     let process = chaos.process()?;
     process.kill()?;
@@ -106,5 +106,5 @@ async fn kill_after(chaos: &Arc<Chaos>, moment: Duration) -> Outcome {
     insist(|| chaos.shop.world.okta.deactivate(&people[1])).await?;
     chaos.nothing_works(&people[1]).await?;
     chaos.shop.ended(&kept).await?;
-    invariants::hold(&chaos.world).await
+    invariants::hold(&chaos.shop.world).await
 }

@@ -43,7 +43,7 @@ pub async fn leave_at(chaos: &Arc<Chaos>, point: &scim_tekton::failpoint::Failpo
     leaving.await??;
     let grants = chaos.nothing_works(&held.person).await?;
     if point.flow == Flow::Repair {
-        for server in chaos.world.api_servers() {
+        for server in chaos.shop.world.api_servers() {
             can_i(&server, &chaos.shop.namespace, &held.person, false).await?;
         }
     }
@@ -65,7 +65,7 @@ pub async fn g2_deactivated_at_random_moments_the_person_holds_nothing_after_the
         let mut grants = 0;
         for number in 0..times(20, 200) {
             let person = chaos.shop.deployer("moment").await?;
-            let run = chaos.run_of(&person, if number % 2 == 0 { "quick" } else { "kept" }).await?;
+            let run = chaos.shop.start(&person, if number % 2 == 0 { "quick" } else { "kept" }).await?;
             let moment = at_random(LIFE);
             tokio::time::sleep(moment).await;
             chaos.shop.world.okta.deactivate(&person).await?;

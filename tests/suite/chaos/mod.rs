@@ -54,7 +54,6 @@ fn at_random(within: Duration) -> Duration {
 
 /// An instance of the suite's own, with a team.
 struct Chaos {
-    world: Arc<World>,
     shop: Arc<Shop>,
     witness: Witness,
 }
@@ -71,7 +70,7 @@ impl Chaos {
             shop.trigger("quick").await?;
             shop.trigger("kept").await?;
             let witness = Witness::of(&world.kube, world.instance.name);
-            test(Arc::new(Self { world: Arc::clone(&world), shop, witness })).await?;
+            test(Arc::new(Self { shop, witness })).await?;
             invariants::hold(&world).await
         })
         .await;
@@ -80,19 +79,13 @@ impl Chaos {
     }
 
     fn process(&self) -> Outcome<&Arc<Process>> {
-        self.world.process()
-    }
-
-    /// A person's run of a pipeline, pending.
-    async fn run_of(&self, person: &Person, pipeline: &str) -> Outcome<String> {
-        let ticket = self.shop.ticket(person, pipeline).await?;
-        Ok(kube::ResourceExt::name_any(&self.shop.create_run(pipeline, Some(&ticket), true).await?))
+        self.shop.world.process()
     }
 
     /// A person's Grants, dead ones too.
     async fn grants_of(&self, person: &Person) -> Outcome<Vec<GrantRecord>> {
         Ok(serde_json::from_value(
-            self.world.instance.cli_json(&["grants", "list", "--all", "--user", &person.id]).await?,
+            self.shop.world.instance.cli_json(&["grants", "list", "--all", "--user", &person.id]).await?,
         )?)
     }
 
@@ -100,7 +93,7 @@ impl Chaos {
     async fn nothing_works(&self, person: &Person) -> Outcome<usize> {
         let grants = self.grants_of(person).await?;
         for grant in &grants {
-            self.witness.refused(&self.world, &grant.namespace, &grant.id.to_string()).await?;
+            self.witness.refused(&self.shop.world, &grant.namespace, &grant.id.to_string()).await?;
         }
         Ok(grants.len())
     }
@@ -108,7 +101,7 @@ impl Chaos {
     /// The same, within a moment: for what ended without a call that somebody waits for.
     async fn soon_nothing_works(&self, person: &Person) -> Outcome {
         for grant in self.grants_of(person).await? {
-            self.witness.soon_refused(&self.world, &grant.namespace, &grant.id.to_string()).await?;
+            self.witness.soon_refused(&self.shop.world, &grant.namespace, &grant.id.to_string()).await?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ pub async fn a_namespace_can_be_deleted_while_we_are_down(world: Arc<World>) -> 
         flow::kept(&chaos, &person).await?;
         let process = chaos.process()?;
         process.kill()?;
-        let namespaces: Api<Namespace> = Api::all(chaos.world.kube.clone());
+        let namespaces: Api<Namespace> = Api::all(chaos.shop.world.kube.clone());
         namespaces.delete(&chaos.shop.namespace, &DeleteParams::default()).await?;
         eventually("the namespace is gone", POD_TIME, || async {
             Ok(namespaces.get_opt(&chaos.shop.namespace).await?.is_none().then_some(()))

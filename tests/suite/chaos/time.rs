@@ -77,7 +77,8 @@ pub async fn store_outage(world: Arc<World>) -> Outcome {
         ensure!(schemas.contains("urn:ietf:params:scim:api:messages:2.0:Error"), "no SCIM error: {body}");
         let run = shop.create_run("quick", Some(&ticket), true).await?;
         eventually("the run has been looked at", OUR_TIME, || async {
-            let errors = chaos.world.instance.metric("scim_tekton_reconcile_errors_total", &[("kind", "PipelineRun")]);
+            let errors =
+                chaos.shop.world.instance.metric("scim_tekton_reconcile_errors_total", &[("kind", "PipelineRun")]);
             Ok((errors.await? >= 1.0).then_some(()))
         })
         .await?;

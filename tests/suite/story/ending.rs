@@ -115,8 +115,7 @@ pub async fn seven(shop: &Arc<Shop>, report: &Report, alice: &Person) -> Outcome
 /// Alice's run ends as runs do, and the audit log tells it all.
 pub async fn eight(shop: &Arc<Shop>, report: &Report, alice: &Person, bobs_run: &str) -> Outcome {
     report.step(8, "Alice deploys; her credential is gone with her run; the audit log tells the story");
-    let ticket = shop.ticket(alice, "deploy").await?;
-    let run = shop.create_run("deploy", Some(&ticket), true).await?.name_any();
+    let run = shop.start(alice, "deploy").await?;
     let ended = shop.ended(&run).await.and_then(|(status, reason)| {
         ensure!(status == "True", "Succeeded={status}, reason {reason}");
         Ok(())

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     ensure,
     report::Report,
-    world::{Idp, OUR_TIME, Outcome, eventually, push_by, sign},
+    world::{Idp, OUR_TIME, Outcome, eventually, push_by, release_binary, sign},
 };
 
 const SECRET: &str = "the demo's own webhook secret";
@@ -92,8 +92,7 @@ async fn play(report: &Report) -> Outcome {
 
 impl Alone {
     async fn start() -> Outcome<Self> {
-        let binary =
-            PathBuf::from(std::env::var("SCIM_TEKTON_BIN").unwrap_or_else(|_| "target/release/scim-tekton".into()));
+        let binary = PathBuf::from(release_binary());
         ensure!(binary.exists(), "{}: no such file; `make build` makes it", binary.display());
         let folder = tempfile::tempdir()?;
         write_policies(folder.path())?;
@@ -113,9 +112,6 @@ linkAuthority:
         let server = Command::new(&binary)
             .args(["serve", "--config"])
             .arg(folder.path().join("config.yaml"))
-            // What only the suite knows; ours refuses variables that it does not know.
-            .env_remove("SCIM_TEKTON_BIN")
-            .env_remove("SCIM_TEKTON_FAILPOINTS_BIN")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -70,7 +70,7 @@ impl World {
 
     /// The same cluster with an instance of the suite's own, which is started.
     pub async fn of_its_own(&self) -> Outcome<Arc<Self>> {
-        let process = Arc::new(Process::prepare(self.env("KUBECONFIG")).await?);
+        let process = Arc::new(Process::prepare(self.env("CLUSTER_CA")).await?);
         process.start().await?;
         let instance = Instance::own(&self.kube, &process).await?;
         let okta = Idp::connect(&instance, "okta").await?;

@@ -6,7 +6,7 @@ use kube::ResourceExt as _;
 use scim_tekton::api::tekton::CustomRun;
 use serde_json::json;
 
-use super::{OUR_TIME, Outcome, POD_TIME, Person, Shop, apply, eventually, kubectl};
+use super::{OUR_TIME, Outcome, POD_TIME, Shop, apply, eventually, kubectl};
 
 /// A task that nobody answers: it holds a run open.
 const HOLD: &str = "  - name: hold
@@ -25,12 +25,6 @@ impl Shop {
         let patch = serde_json::Value::from(patch).to_string();
         kubectl(&["patch", "accesspolicy", "deploy", "-n", &self.namespace, "--type=json", "-p", &patch]).await?;
         self.trigger(name).await
-    }
-
-    /// Starts a pipeline for this person; the run's name.
-    pub async fn start(&self, person: &Person, pipeline: &str) -> Outcome<String> {
-        let ticket = self.ticket(person, pipeline).await?;
-        Ok(self.create_run(pipeline, Some(&ticket), true).await?.name_any())
     }
 
     /// The CustomRuns that Tekton made of a run's task, by name.

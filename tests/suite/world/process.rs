@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{OUR_TIME, Outcome, apply, attempt, eventually, kubectl};
+use super::{OUR_TIME, Outcome, apply, attempt, eventually, failpoints_binary, kubectl};
 use crate::ensure;
 
 /// Name of its ClusterInterceptor, and value of the label on its namespaces.
@@ -33,9 +33,8 @@ pub struct Process {
 
 impl Process {
     /// Prepares it, with the failpoints' binary and the account of the installed instance.
-    pub async fn prepare(kubeconfig: &str) -> Outcome<Self> {
-        let binary = std::env::var("SCIM_TEKTON_FAILPOINTS_BIN")
-            .map_err(|_| "SCIM_TEKTON_FAILPOINTS_BIN is not set: `make test` builds it")?;
+    pub async fn prepare(cluster_ca: &str) -> Outcome<Self> {
+        let binary = failpoints_binary()?;
         let folder = TempDir::with_prefix("scim-tekton-chaos-")?;
         apply(RIGHTS).await?;
         // Its store is a new one each time, which it would else take for one that was put there by hand.
@@ -44,14 +43,7 @@ impl Process {
         let (known, _, said) = attempt("kubectl", &mark, None).await?;
         ensure!(known || said.contains("NotFound"), "{said}");
         let token = kubectl(&["create", "token", "scim-tekton", "-n", "scim-tekton", "--duration=24h"]).await?;
-        let admin: Value = serde_json::from_str(
-            &kubectl(&["--kubeconfig", kubeconfig, "config", "view", "--raw", "--minify", "-o", "json"]).await?,
-        )?;
-        let cluster = json!({
-            "server": "https://kubernetes.default.svc",
-            "certificate-authority-data": admin["clusters"][0]["cluster"]["certificate-authority-data"],
-            "certificate-authority": admin["clusters"][0]["cluster"]["certificate-authority"],
-        });
+        let cluster = json!({"server": "https://kubernetes.default.svc", "certificate-authority": cluster_ca});
         let ours = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "ours",
             "clusters": [{"name": "this", "cluster": cluster}],
@@ -99,8 +91,6 @@ impl Process {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.file("log"))?;
         let child = Command::new(&self.binary)
             .args(["--config", &self.file("config.yaml").display().to_string(), "serve"])
-            .env_remove("SCIM_TEKTON_BIN")
-            .env_remove("SCIM_TEKTON_FAILPOINTS_BIN")
             .env("KUBECONFIG", self.file("kubeconfig"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -157,7 +157,13 @@ impl Shop {
             .map_err(Into::into)
     }
 
-    /// The same, not yet sent.
+    /// Starts a pipeline for this person; the run's name.
+    pub async fn start(&self, person: &Person, pipeline: &str) -> Outcome<String> {
+        let ticket = self.ticket(person, pipeline).await?;
+        Ok(self.create_run(pipeline, Some(&ticket), true).await?.name_any())
+    }
+
+    /// A PipelineRun as a TriggerTemplate makes it, not yet sent.
     pub fn run_object(&self, pipeline: &str, ticket: Option<&str>, pending: bool) -> Outcome<PipelineRun> {
         let annotations = ticket.map(|ticket| json!({"scim-tekton.dev/ticket": ticket}));
         Ok(serde_json::from_value(json!({

@@ -148,8 +148,7 @@ pub async fn customruns_custom_ref_changed_after_creation(world: Arc<World>) -> 
         let ns = &shop.namespace;
         let alice = shop.deployer("alice").await?;
         shop.trigger("held").await?;
-        let ticket = shop.ticket(&alice, "held").await?;
-        let run = shop.create_run("held", Some(&ticket), true).await?.name_any();
+        let run = shop.start(&alice, "held").await?;
         shop.grants(&run, GrantPhase::Active, 2).await?;
         let editor = Caller::account(&shop.world, ns, "editor", &["edit"]).await?;
         let label = format!("tekton.dev/pipelineRun={run},tekton.dev/pipelineTask=hold");

@@ -155,8 +155,7 @@ pub async fn impersonating_a_grants_service_account_as_namespace_admin(world: Ar
         let ns = &shop.namespace;
         let alice = shop.deployer("alice").await?;
         shop.trigger("held").await?;
-        let ticket = shop.ticket(&alice, "held").await?;
-        let run = shop.create_run("held", Some(&ticket), true).await?.name_any();
+        let run = shop.start(&alice, "held").await?;
         let grants = shop.grants(&run, GrantPhase::Active, 2).await?;
         let grant = grants.iter().find(|grant| grant.spec.template.name == "deploy").ok_or("no Grant")?;
         let account = grant.name_any();

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kube::ResourceExt as _;
 use scim_tekton::api::GrantPhase;
 
 use crate::{
@@ -50,10 +49,8 @@ spec:
             shop.trigger(pipeline).await?;
         }
         let alice = shop.deployer("alice").await?;
-        let ticket = shop.ticket(&alice, "slow").await?;
-        let asks = shop.create_run("slow", Some(&ticket), true).await?.name_any();
-        let ticket = shop.ticket(&alice, "held").await?;
-        let renews = shop.create_run("held", Some(&ticket), true).await?.name_any();
+        let asks = shop.start(&alice, "slow").await?;
+        let renews = shop.start(&alice, "held").await?;
         shop.event_about(&asks, "TicketRedeemed").await?;
         shop.grants(&renews, GrantPhase::Active, 2).await?;
         ensure!(hold(&shop).await?, "the metric says that they don't hold before anything was done");
@@ -91,8 +88,7 @@ async fn while_open(shop: &Shop, alice: &crate::world::Person, asks: &str, renew
     let (ok, out, _) = attempt("kubectl", &doctor, None).await?;
     ensure!(!ok && out.contains("scim-tekton-subjects has no binding that denies"), "doctor: {out}");
 
-    let ticket = shop.ticket(alice, "deploy").await?;
-    let waits = shop.create_run("deploy", Some(&ticket), true).await?.name_any();
+    let waits = shop.start(alice, "deploy").await?;
     let why = shop.event_about(&waits, "RedemptionDelayed").await?;
     ensure!(why.contains("scim-tekton-subjects has no binding that denies") && why.contains("kubectl apply"), "{why}");
     // The task before the credential is answered now, so that a credential is asked for.
