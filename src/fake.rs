@@ -53,6 +53,7 @@ impl Store for FakeStore {
             created_at: DateTime::UNIX_EPOCH,
             expires_at,
             revoked_at: None,
+            last_used_at: None,
             hash: Some(hash),
         };
         if tokens.len() == 2 {
@@ -162,6 +163,7 @@ impl Store for FakeStore {
         let is = |grant: &GrantRecord| {
             (select.phases.is_empty() || select.phases.contains(&grant.phase))
                 && select.user.is_none_or(|user| grant.user == user)
+                && select.ended_since.is_none_or(|since| grant.revoked_at.is_some_and(|ended| ended >= since))
         };
         Ok(grants.into_iter().filter(is).collect())
     }

@@ -133,7 +133,7 @@ async fn list(client: &Client, output: Output) -> Result<(), CliError> {
     let tokens: Vec<TokenRecord> = client.get(&["tokens"], &[]).await?;
     let now = crate::clock::system()();
     output.print(&tokens, |tokens| {
-        let mut table = Table::new(["ID", "IDP", "STATE", "CREATED", "EXPIRES", "REVOKED"]);
+        let mut table = Table::new(["ID", "IDP", "STATE", "CREATED", "EXPIRES", "REVOKED", "LAST USED"]);
         for token in tokens {
             table.row([
                 token.id.clone(),
@@ -142,6 +142,7 @@ async fn list(client: &Client, output: Output) -> Result<(), CliError> {
                 moment(token.created_at),
                 maybe(token.expires_at),
                 maybe(token.revoked_at),
+                maybe(token.last_used_at),
             ]);
         }
         table

@@ -84,6 +84,8 @@ pub struct IdpScim {
     pub mode: ScimMode,
     /// What a PATCH is answered with when it doesn't say what it prefers.
     pub patch_answer: PatchAnswer,
+    /// How many requests it may send a second, if not as many as `scim.requestsPerSecond`; 0: no limit.
+    pub requests_per_second: Option<u32>,
 }
 
 /// How strictly an IdP is read.
@@ -151,11 +153,14 @@ pub struct LinkSource {
 pub struct Scim {
     /// How long an answer waits for what it takes away to be gone.
     pub revocation_wait: Span,
+    /// How many requests each identity provider may send a second; 0: no limit. More are answered with 429.
+    pub requests_per_second: u32,
 }
 
 impl Default for Scim {
     fn default() -> Self {
-        Self { revocation_wait: Span::seconds(5) }
+        // IPSIE asks for 25 and more; an import of ten thousand people takes half a minute.
+        Self { revocation_wait: Span::seconds(5), requests_per_second: 500 }
     }
 }
 

@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use http::{HeaderMap, header, request::Parts};
 
-use super::{ScimState, error::Failure};
+use super::{IdpSettings, ScimState, error::Failure, tokens::Known};
 use crate::identity::{IdpName, Mode};
 
 /// The IdP that calls.
@@ -21,7 +21,7 @@ impl FromRequestParts<ScimState> for Caller {
     }
 }
 
-/// Who calls; 401 if nobody whom we know.
+/// Who calls; 401 if nobody whom we know, 429 if they call too often.
 pub(super) fn caller(headers: &HeaderMap, state: &ScimState) -> Result<Caller, Failure> {
     let Some(header) = headers.get(header::AUTHORIZATION) else { return Err(Failure::unauthenticated(false)) };
     let token = header
@@ -29,10 +29,11 @@ pub(super) fn caller(headers: &HeaderMap, state: &ScimState) -> Result<Caller, F
         .ok()
         .and_then(|text| text.split_once(' '))
         .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' ')));
-    let idp = token
+    let Known { idp, rate } = token
         .and_then(|token| state.tokens.check(token, (state.clock)()))
         .ok_or_else(|| Failure::unauthenticated(true))?;
     tracing::Span::current().record("idp", idp.as_str());
-    let mode = state.settings.of(&idp).mode;
+    let IdpSettings { mode, requests_per_second, .. } = state.settings.of(&idp);
+    rate.take(requests_per_second).map_err(|wait| Failure::too_many(&idp, requests_per_second, wait))?;
     Ok(Caller { idp, mode })
 }

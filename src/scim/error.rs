@@ -1,14 +1,14 @@
 //! Errors as RFC 7644 §3.12 wants them, for everything below `/scim/v2`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
 use super::answer;
 use crate::{
-    identity::{ScimError, ScimType},
+    identity::{IdpName, ScimError, ScimType},
     store::StoreError,
 };
 
@@ -18,7 +18,7 @@ const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 #[derive(Debug)]
 pub(super) struct Failure {
     error: ScimError,
-    challenge: Option<&'static str>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 /// The sentence of an error, for the log: left in the response's extensions.
@@ -39,7 +39,16 @@ impl Failure {
             "Bearer realm=\"scim-tekton\""
         };
         let detail = "expected the header Authorization: Bearer with a live token of this server".into();
-        Self { error: ScimError { status: 401, scim_type: None, detail }, challenge: Some(challenge) }
+        let header = Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
+        Self { error: ScimError { status: 401, scim_type: None, detail }, header }
+    }
+
+    /// 429 (RFC 6585 §4): Entra and others wait as long as `Retry-After` says.
+    pub(super) fn too_many(idp: &IdpName, per_second: u32, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + 1;
+        let detail = format!("expected at most {per_second} requests a second from {idp}; try again after {seconds} s");
+        let header = Some((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        Self { header, ..Self::status(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
     /// 404 for an id that is unknown, another IdP's, or none: all the same to a caller.
@@ -50,7 +59,7 @@ impl Failure {
 
 impl From<ScimError> for Failure {
     fn from(error: ScimError) -> Self {
-        Self { error, challenge: None }
+        Self { error, header: None }
     }
 }
 
@@ -84,8 +93,8 @@ impl IntoResponse for Failure {
         }
         json.insert("detail".into(), self.error.detail.as_ref().into());
         let mut response = answer::json(status, &Value::Object(json));
-        if let Some(challenge) = self.challenge {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
         }
         response.extensions_mut().insert(Refusal(self.error.detail));
         response

@@ -15,6 +15,7 @@ mod observe;
 mod params;
 mod patch;
 mod precondition;
+mod rate;
 mod read;
 mod replace;
 mod state;

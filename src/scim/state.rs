@@ -32,6 +32,8 @@ pub struct IdpSettings {
     pub mode: Mode,
     /// What its PATCH requests are answered with.
     pub patch_answer: PatchAnswer,
+    /// How many requests it may send; 0: as many as it likes.
+    pub requests_per_second: u32,
 }
 
 /// How each IdP is served.

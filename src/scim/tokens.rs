@@ -1,10 +1,18 @@
 //! The bearer tokens that are accepted: a table in memory, by hash.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 
+use super::rate::Rate;
 use crate::{
     identity::IdpName,
     store::{Store, StoreError, TokenRecord},
@@ -25,8 +33,19 @@ pub struct TokenTable {
 }
 
 struct Entry {
+    id: String,
     idp: IdpName,
     expires_at: Option<DateTime<Utc>>,
+    /// In microseconds since 1970; 0: not since `write_use` asked last.
+    used: Arc<AtomicI64>,
+    /// Of its IdP: a second token is no second allowance.
+    rate: Arc<Rate>,
+}
+
+/// Whose a token is.
+pub(super) struct Known {
+    pub(super) idp: IdpName,
+    pub(super) rate: Arc<Rate>,
 }
 
 impl fmt::Debug for TokenTable {
@@ -49,23 +68,42 @@ impl TokenTable {
         Ok(())
     }
 
-    /// Takes these tokens; revoked ones are left out.
+    /// Takes these tokens; revoked ones are left out. What is known of their use stays.
     pub fn set(&self, tokens: Vec<TokenRecord>) {
+        let before = self.tokens.load();
+        let mut rates: HashMap<_, _> = before.values().map(|known| (known.idp.clone(), known.rate.clone())).collect();
         let live = tokens.into_iter().filter(|token| token.revoked_at.is_none());
-        let table = live
-            .filter_map(|token| token.hash.map(|hash| (hash, Entry { idp: token.idp, expires_at: token.expires_at })))
-            .collect();
-        self.tokens.store(std::sync::Arc::new(table));
+        let table = live.filter_map(|TokenRecord { id, idp, expires_at, hash, .. }| {
+            let hash = hash?;
+            let used = before.get(&hash).map(|known| known.used.clone()).unwrap_or_default();
+            let rate = rates.entry(idp.clone()).or_default().clone();
+            Some((hash, Entry { id, idp, expires_at, used, rate }))
+        });
+        self.tokens.store(Arc::new(table.collect()));
+    }
+
+    /// Writes which tokens were used since this was asked last: every minute, not for each request.
+    pub async fn write_use(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let used = |entry: &Entry| {
+            let at = entry.used.swap(0, Ordering::Relaxed);
+            DateTime::from_timestamp_micros(at).filter(|_| at != 0).map(|at| (entry.id.clone(), at))
+        };
+        let used: Vec<_> = self.tokens.load().values().filter_map(used).collect();
+        if used.is_empty() { Ok(()) } else { store.tokens_used(used).await }
     }
 
     /// Whose token this is, if it is one and lives. The checksum keeps noise from the hash.
-    pub fn check(&self, token: &str, now: DateTime<Utc>) -> Option<IdpName> {
+    pub(super) fn check(&self, token: &str, now: DateTime<Utc>) -> Option<Known> {
         if !well_formed(TOKEN_PREFIX, token) {
             return None;
         }
         let tokens = self.tokens.load();
         let entry = tokens.get(&SecretHash::of(token))?;
-        entry.expires_at.is_none_or(|end| now < end).then(|| entry.idp.clone())
+        if entry.expires_at.is_some_and(|end| now >= end) {
+            return None;
+        }
+        entry.used.store(now.timestamp_micros(), Ordering::Relaxed);
+        Some(Known { idp: entry.idp.clone(), rate: entry.rate.clone() })
     }
 }
 
@@ -88,16 +126,18 @@ mod tests {
             created_at: at,
             expires_at: Some(at + Duration::hours(1)),
             revoked_at: None,
+            last_used_at: None,
             hash: Some(SecretHash::of(token)),
         };
         let table = TokenTable::default();
-        assert_eq!(table.check(token, at), None);
+        let whose = |token, at| table.check(token, at).map(|known| known.idp);
+        assert_eq!(whose(token, at), None);
         table.set(vec![record.clone()]);
-        assert_eq!(table.check(token, at), Some("okta".into()));
-        assert_eq!(table.check(token, at + Duration::hours(1)), None);
-        assert_eq!(table.check(&token[1..], at), None);
+        assert_eq!(whose(token, at), Some("okta".into()));
+        assert_eq!(whose(token, at + Duration::hours(1)), None);
+        assert_eq!(whose(&token[1..], at), None);
         record.revoked_at = Some(at);
         table.set(vec![record]);
-        assert_eq!(table.check(token, at), None);
+        assert_eq!(whose(token, at), None);
     }
 }

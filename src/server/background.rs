@@ -11,6 +11,8 @@ use crate::{
     config::Config,
     interceptor::InterceptorState,
     keys::{CertificateAuthority, LeafCell},
+    scim::TokenTable,
+    store::Store,
 };
 
 /// Keeps the metrics' memory bounded.
@@ -26,6 +28,16 @@ pub async fn flush_refusals(state: InterceptorState) {
     loop {
         tokio::time::sleep(Duration::from_secs(5)).await;
         state.flush_refusals().await;
+    }
+}
+
+/// Writes when tokens were last used.
+pub async fn write_token_use(tokens: Arc<TokenTable>, store: Arc<dyn Store>) {
+    loop {
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        if let Err(error) = tokens.write_use(&*store).await {
+            error!(%error, "can't write when the bearer tokens were last used");
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub struct Parts {
     directory: DirectoryCell,
     catalog: CatalogCell,
     keys: KeyCell,
-    tokens: Arc<TokenTable>,
+    pub tokens: Arc<TokenTable>,
 }
 
 impl Parts {
@@ -98,7 +98,8 @@ impl Parts {
         Ok(Self { config, clock, store, high_water, ca, leaf, clustered, directory, catalog, keys, tokens })
     }
 
-    fn shared_store(&self) -> Arc<dyn Store> {
+    /// The store, for whoever needs no more than that.
+    pub fn shared_store(&self) -> Arc<dyn Store> {
         Arc::<SqliteStore>::clone(&self.store)
     }
 
@@ -114,9 +115,15 @@ impl Parts {
                 PatchAnswer::Resource => scim::PatchAnswer::Resource,
                 PatchAnswer::NoContent => scim::PatchAnswer::NoContent,
             };
-            (IdpName::from(idp.name.as_str()), scim::IdpSettings { mode: idp.scim.mode.into(), patch_answer })
+            let requests_per_second = idp.scim.requests_per_second.unwrap_or(self.config.scim.requests_per_second);
+            let settings = scim::IdpSettings { mode: idp.scim.mode.into(), patch_answer, requests_per_second };
+            (IdpName::from(idp.name.as_str()), settings)
         });
-        let settings = scim::Settings { idps: idps.collect(), ..scim::Settings::default() };
+        let default = scim::IdpSettings {
+            requests_per_second: self.config.scim.requests_per_second,
+            ..scim::IdpSettings::default()
+        };
+        let settings = scim::Settings { idps: idps.collect(), default };
         let (clock, tokens) = (Arc::clone(&self.clock), Arc::clone(&self.tokens));
         ScimState::new(self.shared_store(), clock, enforce, tokens, &self.config.external_url(), settings)
     }

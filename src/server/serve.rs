@@ -86,6 +86,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         listen(&mut all, "interceptor", parts.config.listen.interceptor, Some(&parts.leaf), router, &shutdown)?;
     }
     tokio::spawn(background::upkeep(metrics.clone()));
+    tokio::spawn(background::write_token_use(Arc::clone(&parts.tokens), parts.shared_store()));
     let high_water = Arc::clone(&parts.high_water);
     tokio::spawn(async move { high_water.follow().await });
     listen(&mut all, "admin", parts.config.listen.admin, None, admin::router(parts.admin_state(metrics)), &shutdown)?;
@@ -96,6 +97,9 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     // Writes outlive their connections.
     scim.writes().close();
     scim.writes().wait().await;
+    if let Err(error) = parts.tokens.write_use(&*parts.store).await {
+        warn!(%error, "can't write when the bearer tokens were last used");
+    }
     tokio::task::block_in_place(|| parts.store.close());
     parts.high_water.note_last().await;
     info!("stopped");

@@ -77,6 +77,10 @@ pub trait Store: Send + Sync {
     async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError>;
     /// Ends a token.
     async fn revoke_token(&self, id: &str) -> Result<TokenRecord, StoreError>;
+    /// Notes when tokens, by id, were last used. No audit row: each write of theirs has its own.
+    async fn tokens_used(&self, _: Vec<(String, DateTime<Utc>)>) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// All identity providers, by name.
     async fn idps(&self) -> Result<Vec<IdpRecord>, StoreError> {

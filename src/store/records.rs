@@ -29,6 +29,9 @@ pub struct TokenRecord {
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was ended.
     pub revoked_at: Option<DateTime<Utc>>,
+    /// When it was last used, as far as that is written yet.
+    #[serde(default)]
+    pub last_used_at: Option<DateTime<Utc>>,
     /// Its hash, for the one that checks tokens.
     #[serde(skip)]
     pub hash: Option<SecretHash>,
@@ -493,4 +496,6 @@ pub struct GrantSelect {
     pub unfinished: bool,
     /// Only those whose credential ends by itself before this.
     pub expires_before: Option<DateTime<Utc>>,
+    /// Only those that have ended, with all their objects, since this.
+    pub ended_since: Option<DateTime<Utc>>,
 }

@@ -48,8 +48,9 @@ impl Call {
         }
         let part = |at: usize| parts.get(at).copied().unwrap_or_default();
         let query = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-        let query =
-            query.map(|(name, value)| (name.to_owned(), value.replace("%3D", "=").replace("%2F", "/"))).collect();
+        let query = query
+            .map(|(name, value)| (name.to_owned(), value.replace("%3D", "=").replace("%2F", "/").replace("%2C", ",")))
+            .collect();
         Self {
             server,
             method,
@@ -64,6 +65,14 @@ impl Call {
     /// What it does to what, without names that differ from history to history.
     pub fn kind(&self) -> String {
         format!("{} {} {}", self.method, self.key.resource, self.subresource)
+    }
+}
+
+/// Whether labels fulfil one requirement of a selector: `NAME=VALUE`, or `NAME` alone.
+fn has(labels: &Value, wanted: &str) -> bool {
+    match wanted.split_once('=') {
+        Some((name, value)) => labels[name] == value,
+        None => wanted.is_empty() || !labels[wanted].is_null(),
     }
 }
 
@@ -163,12 +172,12 @@ impl State {
 
     fn list(&mut self, call: &Call) -> Answer {
         let namespace = (!call.key.namespace.is_empty()).then_some(call.key.namespace.as_str());
-        let wanted = call.query.get("labelSelector").and_then(|labels| labels.split_once('='));
+        let wanted = call.query.get("labelSelector").map(String::as_str).unwrap_or_default();
         let items: Vec<_> = self
             .etcd
             .list(&call.key.resource, namespace)
             .map(|(_, object)| Value::clone(object))
-            .filter(|object| wanted.is_none_or(|(name, value)| object["metadata"]["labels"][name] == value))
+            .filter(|object| wanted.split(',').all(|label| has(&object["metadata"]["labels"], label)))
             .collect();
         (
             200,
@@ -180,6 +189,9 @@ impl State {
         let key = Key { name: text(&call.body, "/metadata/name").to_owned(), ..call.key.clone() };
         if self.etcd.get(&key).is_some() {
             return refusal(409, "AlreadyExists");
+        }
+        if call.query.contains_key("dryRun") {
+            return (201, call.body.clone());
         }
         (201, Value::clone(&self.put(&key, call.body.clone())))
     }
@@ -218,9 +230,12 @@ impl State {
     }
 
     fn remove(&mut self, call: &Call) -> Answer {
-        if !self.delete(&call.key) {
-            return refusal(404, "NotFound");
+        let Some(object) = self.etcd.get(&call.key) else { return refusal(404, "NotFound") };
+        let wanted = &call.body["preconditions"]["uid"];
+        if !wanted.is_null() && *wanted != object["metadata"]["uid"] {
+            return refusal(409, "Conflict");
         }
+        self.delete(&call.key);
         (200, json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}))
     }
 }

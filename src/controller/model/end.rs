@@ -2,16 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{etcd::text, play::Stage, world::GRANTS};
+use super::{etcd::text, play::Stage};
 use crate::{
     api::{GRANT_LABEL, GrantPhase, PENDING, TICKET_ANNOTATION},
     audit,
     store::Store as _,
 };
-
-/// Whether something collects what a request that was late by seconds made for a Grant that is dead already. Until
-/// then such objects may be left; that no token of theirs works is held all the same.
-const ORPHANS_ARE_COLLECTED: bool = false;
 
 /// Judges a world at rest. All steps have ended, so no run may be going and no credential may be alive.
 pub async fn judge(stage: &Stage) {
@@ -39,7 +35,7 @@ async fn rows(stage: &Stage) -> Vec<String> {
 
 fn cluster(stage: &Stage) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut now = stage.world.state();
+    let now = stage.world.state();
     for (key, run) in now.etcd.list("pipelineruns", None) {
         let pending = text(run, "/spec/status") == PENDING;
         let done = ["True", "False"].contains(&text(run, "/status/conditions/0/status"));
@@ -55,17 +51,7 @@ fn cluster(stage: &Stage) -> Vec<String> {
         .filter(|(key, object)| key.resource != "grants" && !object["metadata"]["labels"][GRANT_LABEL].is_null())
         .map(|(key, _)| format!("{} {}/{}", key.resource, key.namespace, key.name))
         .collect();
-    if !left.is_empty() {
-        now.count("histories with orphans");
-        now.tell(|| format!("orphans: {left:?}"));
-        let accounts = left.iter().any(|left| left.starts_with(&format!("serviceaccounts {GRANTS}")));
-        if accounts {
-            now.count("histories with orphaned accounts");
-        }
-    }
-    if ORPHANS_ARE_COLLECTED {
-        wrong.extend(left.into_iter().map(|left| format!("{left} belongs to no live Grant")));
-    }
+    wrong.extend(left.into_iter().map(|left| format!("{left} belongs to no live Grant")));
     wrong
 }
 

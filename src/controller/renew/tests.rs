@@ -181,6 +181,16 @@ async fn a_secret_that_somebody_deleted_is_replaced_by_a_fresh_one() {
 }
 
 #[tokio::test]
+async fn a_copy_that_comes_after_its_grants_end_is_taken_away_again() {
+    let issued = Issued::new();
+    let now = *issued.fixture.now.lock().unwrap();
+    issued.set_row(|row| (row.phase, row.revoked_at) = (GrantPhase::Revoked, Some(now)));
+    issued.fixture.pass(Span::minutes(1));
+    copies::compare(&issued.fixture.context).await.unwrap();
+    assert_eq!(issued.copy(), None);
+}
+
+#[tokio::test]
 async fn in_a_namespace_that_is_being_deleted_no_secret_is_replaced() {
     let issued = Issued::new();
     issued.take_copy();

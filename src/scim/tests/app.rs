@@ -39,6 +39,7 @@ pub(super) struct App {
     pub(super) state: ScimState,
     pub(super) enforced: Arc<Recorder>,
     pub(super) store: Arc<SqliteStore>,
+    pub(super) tokens: Arc<TokenTable>,
     token: String,
     other: String,
     _dir: tempfile::TempDir,
@@ -73,8 +74,8 @@ impl App {
         let tokens = Arc::new(TokenTable::load(&*store).await.unwrap());
         let enforced = Arc::new(enforced);
         let base = "https://scim.example.com/";
-        let state = ScimState::new(store.clone(), clock::system(), enforced.clone(), tokens, base, settings);
-        Self { router: router(state.clone()), state, enforced, store, token: okta, other: entra, _dir: dir }
+        let state = ScimState::new(store.clone(), clock::system(), enforced.clone(), tokens.clone(), base, settings);
+        Self { router: router(state.clone()), state, enforced, store, tokens, token: okta, other: entra, _dir: dir }
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {

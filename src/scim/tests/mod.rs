@@ -2,5 +2,6 @@
 
 mod app;
 mod groups;
+mod limits;
 mod protocol;
 mod users;

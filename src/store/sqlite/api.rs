@@ -44,6 +44,10 @@ impl Store for SqliteStore {
         self.write(move |tx| tokens::revoke(tx, &id)).await
     }
 
+    async fn tokens_used(&self, used: Vec<(String, DateTime<Utc>)>) -> Result<(), StoreError> {
+        self.write(move |tx| tokens::used(tx, &used)).await
+    }
+
     async fn idps(&self) -> Result<Vec<IdpRecord>, StoreError> {
         self.read(idps::all).await
     }

@@ -140,6 +140,10 @@ pub fn selection(select: &GrantSelect) -> (String, Vec<Box<dyn ToSql>>) {
         values.push(Box::new(Time(before)));
         filter.push(format!("g.expires_at < ?{}", values.len()));
     }
+    if let Some(since) = select.ended_since {
+        values.push(Box::new(Time(since)));
+        filter.push(format!("g.revoked_at >= ?{}", values.len()));
+    }
     (format!("{SELECT} WHERE {} ORDER BY g.created_at, g.id", filter.join(" AND ")), values)
 }
 

@@ -19,7 +19,7 @@ use crate::{
 /// Enough to rotate with overlap; more would be forgotten ones.
 const LIVE: i64 = 2;
 
-const SELECT: &str = "SELECT t.id, i.name, t.created_at, t.expires_at, t.revoked_at, t.hash
+const SELECT: &str = "SELECT t.id, i.name, t.created_at, t.expires_at, t.revoked_at, t.last_used_at, t.hash
      FROM idp_tokens t JOIN idps i ON i.id = t.idp";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
@@ -31,7 +31,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
         created_at: row.get::<_, Time>(2)?.0,
         expires_at: time(3)?,
         revoked_at: time(4)?,
-        hash: Some(row.get::<_, Hash>(5)?.0),
+        last_used_at: time(5)?,
+        hash: Some(row.get::<_, Hash>(6)?.0),
     })
 }
 
@@ -63,6 +64,7 @@ pub fn create(
         created_at: tx.now(),
         expires_at: expires_at.map(whole_micros),
         revoked_at: None,
+        last_used_at: None,
         hash: Some(hash),
     };
     tx.prepare_cached("INSERT INTO idp_tokens (id, idp, hash, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
@@ -91,6 +93,15 @@ pub fn revoke(tx: &mut Tx<'_>, id: &str) -> Result<TokenRecord, StoreError> {
         tx.audit(&about(&token, audit::Kind::TokenRevoked))?;
     }
     Ok(token)
+}
+
+/// Notes when tokens were last used.
+pub fn used(tx: &mut Tx<'_>, used: &[(String, DateTime<Utc>)]) -> Result<(), StoreError> {
+    for (id, at) in used {
+        tx.prepare_cached("UPDATE idp_tokens SET last_used_at = ?2 WHERE id = ?1 AND coalesce(last_used_at, 0) < ?2")?
+            .execute(params![id, Time(*at)])?;
+    }
+    Ok(())
 }
 
 fn idp(tx: &mut Tx<'_>, name: &IdpName) -> Result<i64, StoreError> {

@@ -32,6 +32,7 @@ pub fn cases() -> Vec<Case> {
         time::deactivated_between_check_and_role_binding,
         time::deactivated_during_renewal,
         time::store_outage,
+        time::clock_skew,
         the_invariants_hold_of_the_installed_instance_after_everything,
     ]
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Chaos, flow, leavers::leave_at};
 use crate::{
     ensure,
-    world::{OUR_TIME, Outcome, World, eventually},
+    world::{OUR_TIME, Outcome, World, eventually, kubectl},
 };
 
 pub async fn deactivated_between_ticket_and_issue(world: Arc<World>) -> Outcome {
@@ -91,6 +91,40 @@ pub async fn store_outage(world: Arc<World>) -> Outcome {
         shop.world.okta.deactivate(&person).await?;
         chaos.nothing_works(&person).await?;
         shop.ended(&kept).await.map(drop)
+    })
+    .await
+}
+
+pub async fn clock_skew(world: Arc<World>) -> Outcome {
+    Chaos::with(&world, "skew", |chaos| async move {
+        let (process, shop) = (chaos.process()?, &chaos.shop);
+        let redeemed = at("redeem::after_start")?;
+        let held = flow::bring_to(&chaos, redeemed).await?;
+        // Ten minutes behind, all that we end in time would end ten minutes late.
+        process.ahead(-600).await?;
+        process.let_go(redeemed.name).await?;
+        let grant = eventually("a Grant is begun", OUR_TIME, || async {
+            Ok(chaos.grants_of(&held.person).await?.into_iter().find(|grant| grant.provider == "kubernetes"))
+        })
+        .await?;
+        eventually("the CustomRun says what it waits for", OUR_TIME, || async {
+            let said = "jsonpath={.items[*].status.conditions[*].message}";
+            let said = kubectl(&["get", "customruns", "-n", &shop.namespace, "-o", said]).await?;
+            if said.contains("behind the API server's") { Ok(Some(())) } else { Err(said.into()) }
+        })
+        .await?;
+        let secrets = kubectl(&["get", "secrets", "-n", &grant.namespace, "-o", "name"]).await?;
+        ensure!(!secrets.contains(&grant.id.to_string()), "it was handed out: {secrets}");
+        process.ahead(0).await?;
+        let run = held.run.unwrap_or_default();
+        let (status, reason) = shop.ended(&run).await?;
+        ensure!(status == "True", "{run}: Succeeded={status}, reason {reason}");
+        // Nor does a ticket that was made in our past live on in the API server's present.
+        process.ahead(-600).await?;
+        let ticket = shop.ticket(&held.person, "quick").await?;
+        process.ahead(0).await?;
+        let run = shop.create_run("quick", Some(&ticket), true).await?.name_any();
+        shop.event_about(&run, "TicketRefused").await.map(drop)
     })
     .await
 }

@@ -116,21 +116,26 @@ fn g5_what_was_acknowledged_is_there(facts: &Facts) -> Vec<String> {
 }
 
 fn g6_the_row_is_there_before_its_effect(facts: &Facts) -> Vec<String> {
-    let mut when: HashMap<(Kind, &str), DateTime<Utc>> = HashMap::new();
-    for row in &facts.rows {
+    // By its place in the log too: clocks may be set.
+    let mut rows: HashMap<(Kind, &str), (usize, DateTime<Utc>)> = HashMap::new();
+    for (place, row) in facts.rows.iter().enumerate() {
         for about in [&row.entry.grant, &row.entry.decision].into_iter().flatten() {
-            when.entry((row.entry.kind, about.as_str())).or_insert(row.at);
+            rows.entry((row.entry.kind, about.as_str())).or_insert((place, row.at));
         }
     }
     let mut found = Vec::new();
     for grant in &facts.grants {
         let id = grant.id.to_string();
-        let mut must = vec![(Kind::GrantPending, grant.created_at), (Kind::DecisionAllowed, grant.created_at)];
+        let decided = rows.get(&(Kind::DecisionAllowed, grant.decision_id.as_str()));
+        let begun = rows.get(&(Kind::GrantPending, id.as_str()));
+        if decided.zip(begun).is_none_or(|(decided, begun)| decided.0 > begun.0) {
+            found.push(format!("G6: Grant {id} has no row DecisionAllowed before its GrantPending"));
+        }
+        let mut must = vec![(Kind::GrantPending, grant.created_at)];
         must.extend(grant.issued_at.map(|at| (Kind::GrantIssued, at)));
         must.extend(grant.revoked_at.map(|at| (Kind::Revoked, at)));
         for (kind, at) in must {
-            let about = if kind == Kind::DecisionAllowed { grant.decision_id.as_str() } else { id.as_str() };
-            if when.get(&(kind, about)).is_none_or(|row| *row > at) {
+            if rows.get(&(kind, id.as_str())).is_none_or(|row| row.1 > at) {
                 found.push(format!("G6: Grant {id} has no row {kind:?} as of {at}"));
             }
         }

@@ -183,6 +183,7 @@ mod tests {
             created_at: DateTime::UNIX_EPOCH,
             expires_at: Some(now() + Duration::days(days)),
             revoked_at: None,
+            last_used_at: None,
             hash: None,
         }
     }

@@ -41,6 +41,8 @@ async fn what_is_asked_often_goes_by_an_index_that_holds_little() {
     let phases = vec![GrantPhase::Revoking, GrantPhase::Failed];
     let plan = world.plan_of(GrantSelect { phases, unfinished: true, ..GrantSelect::default() }).await;
     assert!(plan.contains("g USING INDEX grants_unfinished (phase=?)"), "{plan}");
+    let plan = world.plan_of(GrantSelect { ended_since: Some(world.now()), ..GrantSelect::default() }).await;
+    assert!(plan.contains("g USING INDEX grants_ended (revoked_at>?)"), "{plan}");
     let outstanding = format!("{} {}", grants::SELECT, grants::OUTSTANDING);
     let plan = world.plan(outstanding, || user_and_time().into_iter().take(1).collect()).await;
     assert!(plan.contains("g USING INDEX grants_unfinished (phase=? AND user_id=?)"), "{plan}");
