@@ -10,20 +10,16 @@
     reason = "a benchmark that panics has measured nothing, and says where"
 )]
 
-#[path = "bench/deprovision.rs"]
+#[path = "bench/deprovision/mod.rs"]
 mod deprovision;
-#[path = "bench/live.rs"]
-mod live;
-#[path = "bench/peers.rs"]
-mod peers;
-#[path = "bench/probe.rs"]
-mod probe;
 #[path = "bench/progress.rs"]
 mod progress;
 #[path = "bench/results.rs"]
 mod results;
 #[path = "bench/sample.rs"]
 mod sample;
+#[path = "bench/scim/mod.rs"]
+mod scim;
 #[path = "../tests/suite/world/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "it is the suite's world, of which benchmarks need a part")]
 mod world;
@@ -36,7 +32,7 @@ use progress::Progress;
 use results::Results;
 use world::{Outcome, World};
 
-const ALL: [&str; 1] = ["deprovision"];
+const ALL: [&str; 2] = ["scim", "deprovision"];
 
 fn main() -> ExitCode {
     rustls::crypto::aws_lc_rs::default_provider().install_default().expect("the first provider");
@@ -59,7 +55,6 @@ fn main() -> ExitCode {
 }
 
 async fn run(chosen: &[String]) -> Outcome {
-    let world = World::connect().await?;
     let progress = Progress::start();
     let cores = std::thread::available_parallelism()?;
     let load = std::fs::read_to_string("/proc/loadavg")?;
@@ -69,7 +64,8 @@ async fn run(chosen: &[String]) -> Outcome {
     let mut results = Results::default();
     for name in chosen {
         let rows = match name.as_str() {
-            "deprovision" => deprovision::run(&world, &progress).await?,
+            "scim" => scim::run(&progress).await?,
+            "deprovision" => deprovision::run(&World::connect().await?, &progress).await?,
             other => return Err(format!("{other} has no program").into()),
         };
         results.add(rows);

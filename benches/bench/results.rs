@@ -3,6 +3,7 @@
 use std::{fmt, fs};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::world::Outcome;
 
@@ -61,12 +62,22 @@ impl Results {
         self.0.extend(rows);
     }
 
-    /// Whoever reads the file sees the results before or after, never a part.
+    /// Beside what another program of the same `make bench` has written. Whoever reads the file sees the results before
+    /// or after, never a part.
     pub fn write(&self) -> Outcome {
         let folder = std::path::Path::new(FILE).parent().ok_or("the results have no folder")?;
         fs::create_dir_all(folder)?;
         let new = format!("{FILE}.{}", std::process::id());
-        fs::write(&new, serde_json::to_string_pretty(&self.0)? + "\n")?;
+        let before: Vec<Value> = match fs::read(FILE) {
+            Ok(before) => serde_json::from_slice(&before)?,
+            Err(_) => Vec::new(),
+        };
+        let is_ours = |row: &Value| self.0.iter().any(|ours| row["bench"] == ours.bench);
+        let mut all: Vec<Value> = before.into_iter().filter(|row| !is_ours(row)).collect();
+        for row in &self.0 {
+            all.push(serde_json::to_value(row)?);
+        }
+        fs::write(&new, serde_json::to_string_pretty(&all)? + "\n")?;
         fs::rename(&new, FILE).map_err(|error| format!("{FILE}: {error}").into())
     }
 }

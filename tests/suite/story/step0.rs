@@ -1,7 +1,6 @@
 //! Step 0: needs nothing but the binary.
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     ensure,
     report::Report,
-    world::{Idp, OUR_TIME, Outcome, eventually, push_by, release_binary, sign},
+    world::{Idp, OUR_TIME, Outcome, eventually, free_port, push_by, release_binary, sign},
 };
 
 const SECRET: &str = "the demo's own webhook secret";
@@ -144,10 +143,6 @@ linkAuthority:
             client.post(url).header("content-type", "application/json").body(request.to_string()).send().await?;
         Ok(serde_json::from_str(&answer.text().await?)?)
     }
-}
-
-fn free_port() -> Outcome<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn write_policies(folder: &Path) -> Outcome {

@@ -12,6 +12,11 @@ pub fn release_binary() -> String {
     std::env::var("SUITE_BIN").unwrap_or_else(|_| "target/release/scim-tekton".into())
 }
 
+/// A port that nobody has now.
+pub fn free_port() -> Outcome<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
 /// The same with failpoints.
 pub fn failpoints_binary() -> Outcome<String> {
     Ok(std::env::var("SUITE_FAILPOINTS_BIN").map_err(|_| "SUITE_FAILPOINTS_BIN is not set: `make test` builds it")?)

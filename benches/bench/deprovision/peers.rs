@@ -15,10 +15,8 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{
-    probe::Probes,
-    world::{Outcome, Shop, unique},
-};
+use super::probe::Probes;
+use crate::world::{Outcome, Shop, unique};
 
 /// Between two requests of who waits for the end of a cache of ten seconds.
 const SLOW: Duration = Duration::from_millis(20);

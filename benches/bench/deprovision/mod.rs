@@ -1,16 +1,20 @@
 //! From a SCIM request to a dead credential: the time until its answer, and until both API servers refuse, seen from
 //! outside; with one live Grant in the cluster and with many.
 
+mod live;
+mod peers;
+mod probe;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use live::{Holder, Team};
+use probe::Probes;
+
 use crate::{
     interrupted,
-    live::{Holder, Team},
-    peers,
-    probe::Probes,
     progress::Progress,
     results::{Better, Row},
     sample::{Rounds, Sample, median},
