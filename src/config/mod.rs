@@ -134,7 +134,7 @@ impl Config {
         self.link_authority
             .iter()
             .map(|(host, source)| LinkAuthority {
-                host: host.clone(),
+                host: host.as_str().into(),
                 idp: source.idp.as_str().into(),
                 schema: source.attribute.schema.clone(),
                 attribute: source.attribute.name.clone(),

@@ -4,9 +4,15 @@
 //! any size. The store publishes it after each commit; readers take an `Arc` and never wait.
 //! Uses `identity`.
 
+mod change;
+mod handles;
+mod names;
 mod snapshot;
 mod subject;
+#[cfg(test)]
+mod tests;
 
+pub use change::Change;
 pub use snapshot::*;
 pub use subject::*;
 

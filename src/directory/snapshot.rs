@@ -1,16 +1,24 @@
 //! The snapshot, how a change makes the next one, and what may be asked of it.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
-use imbl::{HashMap, OrdMap, OrdSet};
+use imbl::{OrdMap, OrdSet};
 
-use crate::identity::{IdpName, Resource, ResourceId, ResourceKind, fold};
+use super::{
+    Change,
+    handles::{Handle, Handles, Node},
+    names::Names,
+};
+use crate::identity::{IdpName, Resource, ResourceId, ResourceKind};
 
 /// Where a host's Links come from: one authority for each source host (`linkAuthority`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkAuthority {
     /// The host whose accounts are linked, as `github.com`.
-    pub host: String,
+    pub host: Arc<str>,
     /// The IdP whose attribute is believed.
     pub idp: IdpName,
     /// Schema URN of the extension that holds the attribute; empty for a core attribute.
@@ -33,7 +41,7 @@ pub struct User {
     /// SCIM `active`.
     pub active: bool,
     /// Accounts at source hosts: (host, numeric id).
-    pub links: Vec<(Arc<str>, u64)>,
+    pub links: Box<[(Arc<str>, u64)]>,
 }
 
 /// A Group as decisions see it.
@@ -47,35 +55,10 @@ pub struct Group {
     pub display_name: Arc<str>,
 }
 
-/// One committed change, as the store's feed tells it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// An identity provider is known now.
-    Idp(IdpName),
-    /// Whether what an identity provider says of its people is believed; not since a backup was restored, until
-    /// somebody confirms it. Believed, if nothing is told.
-    Confirmed(IdpName, bool),
-    /// A resource was created or its attributes changed.
-    Put(Box<Resource>),
-    /// A resource is gone, and all of its memberships.
-    Deleted(ResourceKind, ResourceId),
-    /// A group's members changed.
-    Members {
-        /// The group.
-        group: ResourceId,
-        /// Who came.
-        added: Vec<ResourceId>,
-        /// Who went.
-        removed: Vec<ResourceId>,
-    },
-}
-
 /// Why people of an IdP that is not confirmed are denied.
 pub fn unconfirmed(idp: &IdpName) -> String {
     format!("the identity provider {idp} has not been confirmed since a backup was restored: ask the platform team")
 }
-
-type NameKey = (IdpName, Arc<str>);
 
 /// All identities at one moment.
 #[derive(Clone, Debug, Default)]
@@ -84,13 +67,13 @@ pub struct Directory {
     seq: i64,
     idps: OrdSet<IdpName>,
     unconfirmed: OrdSet<IdpName>,
-    users: HashMap<ResourceId, Arc<User>>,
-    user_names: HashMap<NameKey, ResourceId>,
-    groups: HashMap<ResourceId, Arc<Group>>,
-    group_names: HashMap<NameKey, ResourceId>,
-    members: HashMap<ResourceId, OrdSet<ResourceId>>,
-    parents: HashMap<ResourceId, OrdSet<ResourceId>>,
-    links: OrdMap<(Arc<str>, u64), OrdSet<ResourceId>>,
+    resources: Handles,
+    user_names: Names,
+    group_names: Names,
+    /// Of each group that has any.
+    members: OrdMap<Handle, OrdSet<Handle>>,
+    /// By the place of the host among the authorities, and the account there.
+    links: OrdSet<(usize, u64, Handle)>,
 }
 
 impl Directory {
@@ -119,8 +102,7 @@ impl Directory {
                 }
                 Change::Put(resource) if resource.kind == ResourceKind::User => self.put_user(resource),
                 Change::Put(resource) => self.put_group(resource),
-                Change::Deleted(ResourceKind::User, id) => self.delete_user(*id),
-                Change::Deleted(ResourceKind::Group, id) => self.delete_group(*id),
+                Change::Deleted(_, id) => self.delete(*id),
                 Change::Members { group, added, removed } => self.change_members(*group, added, removed),
             }
         }
@@ -129,52 +111,65 @@ impl Directory {
 
     /// A user by id.
     pub fn user(&self, id: ResourceId) -> Option<&Arc<User>> {
-        self.users.get(&id)
+        self.user_at(self.resources.of(id)?)
     }
 
     /// A user by `userName`, without case.
     pub fn user_by_name(&self, idp: &IdpName, user_name: &str) -> Option<&Arc<User>> {
-        self.user_names.get(&(idp.clone(), fold(user_name).into())).and_then(|id| self.users.get(id))
+        self.user_names.find(idp, user_name, |handle| {
+            let user = self.user_at(handle)?;
+            Some((user, &user.idp, &*user.user_name))
+        })
     }
 
     /// A group by id.
     pub fn group(&self, id: ResourceId) -> Option<&Arc<Group>> {
-        self.groups.get(&id)
+        self.group_at(self.resources.of(id)?)
     }
 
     /// A group by `displayName`, without case.
     pub fn group_by_name(&self, idp: &IdpName, display_name: &str) -> Option<&Arc<Group>> {
-        self.group_names.get(&(idp.clone(), fold(display_name).into())).and_then(|id| self.groups.get(id))
+        self.group_names.find(idp, display_name, |handle| {
+            let group = self.group_at(handle)?;
+            Some((group, &group.idp, &*group.display_name))
+        })
     }
 
     /// Everyone who claims (host, numeric id), active or not. More than one is ambiguous: the caller denies.
     pub fn linked(&self, host: &str, account: u64) -> impl Iterator<Item = &Arc<User>> {
-        self.links.get(&(Arc::from(host), account)).into_iter().flatten().filter_map(|id| self.users.get(id))
+        let places = self.authorities.iter().position(|authority| &*authority.host == host).into_iter();
+        places
+            .flat_map(move |place| self.links.range((place, account, Handle::FIRST)..=(place, account, Handle::LAST)))
+            .filter_map(|(.., handle)| self.user_at(*handle))
     }
 
-    /// All groups that someone is in, directly or through nested groups; cycles end. Sorted, no duplicates.
-    pub fn groups_of(&self, member: ResourceId) -> OrdSet<ResourceId> {
-        closure(member, &self.parents)
+    /// All groups that someone is in, directly or through nested groups; cycles end.
+    pub fn groups_of(&self, member: ResourceId) -> BTreeSet<ResourceId> {
+        let parents = |handle| self.resources.slot(handle).into_iter().flat_map(|slot| slot.parents.iter().copied());
+        let groups = closure(self.resources.of(member), parents);
+        groups.into_iter().filter_map(|handle| self.resources.slot(handle)).map(|slot| slot.id).collect()
     }
 
-    /// All users in a group, directly or through nested groups.
+    /// All users in a group, directly or through nested groups; no order.
     pub fn users_in(&self, group: ResourceId) -> impl Iterator<Item = &Arc<User>> {
-        closure(group, &self.members).into_iter().filter_map(|id| self.users.get(&id))
-    }
-
-    /// Direct members of a group.
-    pub fn members(&self, group: ResourceId) -> impl Iterator<Item = ResourceId> {
-        self.members.get(&group).into_iter().flatten().copied()
+        let members = |handle| self.members.get(&handle).into_iter().flatten().copied();
+        closure(self.resources.of(group), members).into_iter().filter_map(|handle| self.user_at(handle))
     }
 
     /// All users; no order.
     pub fn users(&self) -> impl Iterator<Item = &Arc<User>> {
-        self.users.values()
+        self.resources.nodes().filter_map(|node| match node {
+            Node::User(user) => Some(user),
+            Node::Group(_) => None,
+        })
     }
 
     /// All groups; no order.
     pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
-        self.groups.values()
+        self.resources.nodes().filter_map(|node| match node {
+            Node::Group(group) => Some(group),
+            Node::User(_) => None,
+        })
     }
 
     /// The identity providers that may provision.
@@ -187,109 +182,132 @@ impl Directory {
         !self.unconfirmed.contains(idp)
     }
 
+    fn user_at(&self, handle: Handle) -> Option<&Arc<User>> {
+        match self.resources.slot(handle)?.node.as_ref()? {
+            Node::User(user) => Some(user),
+            Node::Group(_) => None,
+        }
+    }
+
+    fn group_at(&self, handle: Handle) -> Option<&Arc<Group>> {
+        match self.resources.slot(handle)?.node.as_ref()? {
+            Node::Group(group) => Some(group),
+            Node::User(_) => None,
+        }
+    }
+
     fn put_user(&mut self, resource: &Resource) {
-        self.forget_user(resource.id);
+        let handle = self.resources.place(resource.id);
+        self.forget(handle);
+        let links = self.authorities.iter().filter_map(|authority| link(authority, resource));
         let user = Arc::new(User {
             id: resource.id,
             idp: resource.idp.clone(),
             user_name: resource.name().into(),
             display_name: resource.display_name().map(Into::into),
             active: resource.active(),
-            links: self.authorities.iter().filter_map(|authority| link(authority, resource)).collect(),
+            links: links.collect(),
         });
-        for link in &user.links {
-            self.links.entry(link.clone()).or_default().insert(user.id);
+        for link in self.links_of(&user, handle) {
+            self.links.insert(link);
         }
-        self.user_names.insert((user.idp.clone(), fold(&user.user_name).into()), user.id);
-        self.users.insert(user.id, user);
-    }
-
-    fn forget_user(&mut self, id: ResourceId) {
-        let Some(old) = self.users.remove(&id) else { return };
-        let key = (old.idp.clone(), fold(&old.user_name).into());
-        if self.user_names.get(&key) == Some(&id) {
-            self.user_names.remove(&key);
-        }
-        for link in &old.links {
-            if let Some(holders) = self.links.get_mut(link) {
-                holders.remove(&id);
-                if holders.is_empty() {
-                    self.links.remove(link);
-                }
-            }
-        }
-    }
-
-    fn delete_user(&mut self, id: ResourceId) {
-        self.forget_user(id);
-        self.leave_all(id);
+        self.user_names.insert(&user.idp, &user.user_name, handle);
+        self.set(handle, Some(Node::User(user)));
     }
 
     fn put_group(&mut self, resource: &Resource) {
-        self.forget_group_name(resource.id);
+        let handle = self.resources.place(resource.id);
+        self.forget(handle);
         let group =
             Arc::new(Group { id: resource.id, idp: resource.idp.clone(), display_name: resource.name().into() });
-        self.group_names.insert((group.idp.clone(), fold(&group.display_name).into()), group.id);
-        self.groups.insert(group.id, group);
+        self.group_names.insert(&group.idp, &group.display_name, handle);
+        self.set(handle, Some(Node::Group(group)));
     }
 
-    fn forget_group_name(&mut self, id: ResourceId) {
-        let Some(old) = self.groups.get(&id) else { return };
-        let key = (old.idp.clone(), fold(&old.display_name).into());
-        if self.group_names.get(&key) == Some(&id) {
-            self.group_names.remove(&key);
+    fn set(&mut self, handle: Handle, node: Option<Node>) {
+        if let Some(slot) = self.resources.slot_mut(handle) {
+            slot.node = node;
         }
     }
 
-    fn delete_group(&mut self, id: ResourceId) {
-        self.forget_group_name(id);
-        self.groups.remove(&id);
-        let members: Vec<_> = self.members(id).collect();
-        self.change_members(id, &[], &members);
-        self.leave_all(id);
-    }
-
-    fn leave_all(&mut self, member: ResourceId) {
-        for group in self.parents.remove(&member).into_iter().flatten() {
-            if let Some(members) = self.members.get_mut(&group) {
-                members.remove(&member);
+    /// What was known of a resource by its attributes; its memberships stay.
+    fn forget(&mut self, handle: Handle) {
+        match self.resources.slot(handle).and_then(|slot| slot.node.clone()) {
+            Some(Node::User(old)) => {
+                self.user_names.remove(&old.idp, &old.user_name, handle);
+                for link in self.links_of(&old, handle) {
+                    self.links.remove(&link);
+                }
             }
+            Some(Node::Group(old)) => self.group_names.remove(&old.idp, &old.display_name, handle),
+            None => {}
         }
+    }
+
+    fn links_of(&self, user: &User, handle: Handle) -> Vec<(usize, u64, Handle)> {
+        let place = |host: &str| self.authorities.iter().position(|authority| &*authority.host == host);
+        user.links.iter().filter_map(|(host, account)| Some((place(host)?, *account, handle))).collect()
+    }
+
+    fn delete(&mut self, id: ResourceId) {
+        let Some(handle) = self.resources.of(id) else { return };
+        self.forget(handle);
+        let parents = self.resources.slot(handle).map(|slot| slot.parents.clone()).unwrap_or_default();
+        for group in parents.iter() {
+            self.remove_member(*group, handle);
+        }
+        for member in self.members.remove(&handle).into_iter().flatten() {
+            self.change_parents(member, |parents| parents.retain(|group| *group != handle));
+        }
+        self.resources.release(id);
     }
 
     fn change_members(&mut self, group: ResourceId, added: &[ResourceId], removed: &[ResourceId]) {
-        let members = self.members.entry(group).or_default();
-        for member in removed {
-            members.remove(member);
+        let handle = self.resources.place(group);
+        for member in removed.iter().filter_map(|id| self.resources.of(*id)).collect::<Vec<_>>() {
+            self.remove_member(handle, member);
+            self.change_parents(member, |parents| parents.retain(|group| *group != handle));
         }
+        if added.is_empty() {
+            return;
+        }
+        let added: Vec<_> = added.iter().map(|id| self.resources.place(*id)).collect();
+        self.members.entry(handle).or_default().extend(added.iter().copied());
         for member in added {
-            members.insert(*member);
-        }
-        if members.is_empty() {
-            self.members.remove(&group);
-        }
-        for member in removed {
-            if let Some(parents) = self.parents.get_mut(member) {
-                parents.remove(&group);
-                if parents.is_empty() {
-                    self.parents.remove(member);
+            self.change_parents(member, |parents| {
+                if let Err(place) = parents.binary_search(&handle) {
+                    parents.insert(place, handle);
                 }
+            });
+        }
+    }
+
+    fn remove_member(&mut self, group: Handle, member: Handle) {
+        if let Some(members) = self.members.get_mut(&group) {
+            members.remove(&member);
+            if members.is_empty() {
+                self.members.remove(&group);
             }
         }
-        for member in added {
-            self.parents.entry(*member).or_default().insert(group);
+    }
+
+    fn change_parents(&mut self, member: Handle, change: impl FnOnce(&mut Vec<Handle>)) {
+        if let Some(slot) = self.resources.slot_mut(member) {
+            let mut parents = slot.parents.to_vec();
+            change(&mut parents);
+            slot.parents = parents.into();
         }
     }
 }
 
 /// All that can be reached from a start along these edges; cycles end.
-fn closure(start: ResourceId, edges: &HashMap<ResourceId, OrdSet<ResourceId>>) -> OrdSet<ResourceId> {
-    let mut seen = OrdSet::new();
-    let mut todo = vec![start];
+fn closure<E: Iterator<Item = Handle>>(start: Option<Handle>, edges: impl Fn(Handle) -> E) -> HashSet<Handle> {
+    let mut seen = HashSet::new();
+    let mut todo: Vec<_> = start.into_iter().collect();
     while let Some(at) = todo.pop() {
-        for next in edges.get(&at).into_iter().flatten() {
-            if seen.insert(*next).is_none() {
-                todo.push(*next);
+        for next in edges(at) {
+            if seen.insert(next) {
+                todo.push(next);
             }
         }
     }
@@ -307,5 +325,5 @@ fn link(authority: &LinkAuthority, resource: &Resource) -> Option<(Arc<str>, u64
         resource.attributes.get(&authority.schema).and_then(|extension| extension.as_object())
     };
     let account = holder?.get(&authority.attribute)?.as_str()?.parse().ok()?;
-    Some((authority.host.as_str().into(), account))
+    Some((authority.host.clone(), account))
 }

@@ -1,0 +1,188 @@
+//! The Directory beside one that is as simple as can be: plain lists, and every question answered by reading all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::DateTime;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::*;
+use crate::identity::{Resource, ResourceId, ResourceKind, fold};
+
+/// What a simple Directory holds: each user's name and account, each group's name, each membership.
+#[derive(Default)]
+struct Plain {
+    users: BTreeMap<ResourceId, (String, Option<u64>)>,
+    groups: BTreeMap<ResourceId, String>,
+    edges: BTreeSet<(ResourceId, ResourceId)>,
+}
+
+impl Plain {
+    fn reached(
+        &self,
+        start: ResourceId,
+        edge: impl Fn(&(ResourceId, ResourceId)) -> (ResourceId, ResourceId),
+    ) -> BTreeSet<ResourceId> {
+        let mut seen = BTreeSet::new();
+        let mut todo = vec![start];
+        while let Some(at) = todo.pop() {
+            for (from, to) in self.edges.iter().map(&edge) {
+                if from == at && seen.insert(to) {
+                    todo.push(to);
+                }
+            }
+        }
+        seen
+    }
+}
+
+/// Numbers that are the same for the same seed.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % end
+    }
+}
+
+fn id(kind: ResourceKind, number: usize) -> ResourceId {
+    let kind = u128::from(kind == ResourceKind::Group) << 64;
+    ResourceId(Uuid::from_u128(kind + u128::try_from(number).unwrap() + 1))
+}
+
+fn resource(id: ResourceId, kind: ResourceKind, name: &str, account: Option<u64>) -> Change {
+    let attribute = if kind == ResourceKind::User { "userName" } else { "displayName" };
+    let mut attributes = json!({attribute: name, "active": true});
+    if let Some(account) = account {
+        attributes["githubId"] = json!(account.to_string());
+    }
+    Change::Put(Box::new(Resource {
+        id,
+        idp: "okta".into(),
+        kind,
+        external_id: None,
+        attributes: attributes.as_object().cloned().unwrap(),
+        version: 1,
+        created: DateTime::UNIX_EPOCH,
+        last_modified: DateTime::UNIX_EPOCH,
+    }))
+}
+
+fn authority() -> LinkAuthority {
+    let (host, idp, attribute) = ("github.com".into(), "okta".into(), "githubId".into());
+    LinkAuthority { host, idp, schema: String::new(), attribute }
+}
+
+/// A change, made to the plain one, too.
+fn change(plain: &mut Plain, chance: &mut Chance) -> Change {
+    let kind = if chance.below(3) == 0 { ResourceKind::Group } else { ResourceKind::User };
+    let at = id(kind, chance.below(12));
+    match (chance.below(10), kind) {
+        (0, _) => {
+            plain.users.remove(&at);
+            plain.groups.remove(&at);
+            plain.edges.retain(|(group, member)| *group != at && *member != at);
+            Change::Deleted(kind, at)
+        }
+        (1..5, ResourceKind::User) => {
+            // Names move from one to another, as they may once the other has let go.
+            let name = format!("User-{}", chance.below(40));
+            let taken = plain.users.iter().any(|(other, (taken, _))| *other != at && *taken == name);
+            let name = if taken { format!("user {}", at.0) } else { name };
+            let account = (chance.below(2) == 0).then(|| u64::try_from(chance.below(5)).unwrap());
+            plain.users.insert(at, (name.clone(), account));
+            resource(at, kind, &name, account)
+        }
+        (1..5, ResourceKind::Group) => {
+            let name = format!("Group {}", at.0);
+            plain.groups.insert(at, name.clone());
+            resource(at, kind, &name, None)
+        }
+        _ => {
+            let there: Vec<_> = plain.users.keys().chain(plain.groups.keys()).copied().collect();
+            let group = id(ResourceKind::Group, chance.below(12));
+            if there.is_empty() || !plain.groups.contains_key(&group) {
+                return Change::Idp("okta".into());
+            }
+            let mut some = || (0..chance.below(4)).map(|_| there[chance.below(there.len())]).collect::<BTreeSet<_>>();
+            let (added, removed) = (some(), some());
+            let removed: Vec<_> = removed.difference(&added).copied().collect();
+            plain.edges.retain(|(of, member)| *of != group || !removed.contains(member));
+            plain.edges.extend(added.iter().map(|member| (group, *member)));
+            Change::Members { group, added: added.into_iter().collect(), removed }
+        }
+    }
+}
+
+fn same(plain: &Plain, directory: &Directory) {
+    let okta = "okta".into();
+    assert_eq!(directory.users().map(|user| user.id).collect::<BTreeSet<_>>(), plain.users.keys().copied().collect());
+    assert_eq!(
+        directory.groups().map(|group| group.id).collect::<BTreeSet<_>>(),
+        plain.groups.keys().copied().collect()
+    );
+    for number in 0..12 {
+        for kind in [ResourceKind::User, ResourceKind::Group] {
+            let at = id(kind, number);
+            assert_eq!(directory.groups_of(at), plain.reached(at, |(group, member)| (*member, *group)));
+        }
+        let group = id(ResourceKind::Group, number);
+        let mut below = plain.reached(group, |edge| *edge);
+        below.retain(|member| plain.users.contains_key(member));
+        assert_eq!(directory.users_in(group).map(|user| user.id).collect::<BTreeSet<_>>(), below);
+        let called = directory.group(group).map(|group| group.display_name.to_string());
+        assert_eq!(called.as_ref(), plain.groups.get(&group));
+    }
+    for number in 0..40 {
+        let name = format!("user-{number}");
+        let wanted = plain.users.iter().find(|(_, (called, _))| fold(called) == name).map(|(id, _)| *id);
+        assert_eq!(directory.user_by_name(&okta, &name.to_uppercase()).map(|user| user.id), wanted);
+        assert!(directory.user_by_name(&"entra".into(), &name).is_none());
+    }
+    for account in 0..5 {
+        let wanted = plain.users.iter().filter(|(_, (_, claimed))| *claimed == Some(account)).map(|(id, _)| *id);
+        let found: BTreeSet<_> = directory.linked("github.com", account).map(|user| user.id).collect();
+        assert_eq!(found, wanted.collect());
+        assert_eq!(directory.linked("gitlab.com", account).count(), 0);
+    }
+}
+
+#[test]
+fn whatever_changes_it_says_what_reading_all_says() {
+    let (mut memberships, mut deleted) = (0, 0);
+    for seed in 0..60 {
+        let (mut plain, mut chance) = (Plain::default(), Chance(seed));
+        let mut directory = Directory::new(vec![authority()]);
+        let mut older = directory.clone();
+        for step in 0..150 {
+            let before = directory.clone();
+            let next = change(&mut plain, &mut chance);
+            deleted += usize::from(matches!(next, Change::Deleted(..)));
+            directory.apply(step, [&next]);
+            older = before;
+        }
+        same(&plain, &directory);
+        memberships += plain.edges.len();
+        // Who reads an older one is not disturbed.
+        assert_eq!(older.seq(), 148);
+    }
+    assert!(memberships > 300 && deleted > 300, "{memberships} memberships, {deleted} deletions: too few");
+}
+
+#[test]
+fn a_place_is_given_again_and_nothing_of_before_stands_there() {
+    let mut directory = Directory::default();
+    let (group, first, second) = (id(ResourceKind::Group, 0), id(ResourceKind::User, 1), id(ResourceKind::User, 2));
+    let put_group = resource(group, ResourceKind::Group, "all", None);
+    let join = Change::Members { group, added: vec![first], removed: Vec::new() };
+    directory.apply(1, [&put_group, &resource(first, ResourceKind::User, "first", None), &join]);
+    assert_eq!(directory.users_in(group).count(), 1);
+    let before = directory.clone();
+    directory
+        .apply(2, [&Change::Deleted(ResourceKind::User, first), &resource(second, ResourceKind::User, "second", None)]);
+    assert!(directory.groups_of(second).is_empty());
+    assert_eq!(directory.users_in(group).count(), 0);
+    assert!(directory.user_by_name(&"okta".into(), "first").is_none());
+    assert_eq!(before.users_in(group).map(|user| &*user.user_name).collect::<Vec<_>>(), ["first"]);
+}
