@@ -86,6 +86,8 @@ pub struct IdpScim {
     pub patch_answer: PatchAnswer,
     /// How many requests it may send a second, if not as many as `scim.requestsPerSecond`; 0: no limit.
     pub requests_per_second: Option<u32>,
+    /// What becomes of members to add that this IdP has not provisioned.
+    pub unknown_members: UnknownMembers,
 }
 
 /// How strictly an IdP is read.
@@ -119,6 +121,17 @@ pub enum PatchAnswer {
     Resource,
     /// 204.
     NoContent,
+}
+
+/// What becomes of members to add that their IdP has not provisioned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum UnknownMembers {
+    /// 400, and nothing changes.
+    #[default]
+    Refuse,
+    /// They are left out, and a warning says how many.
+    Ignore,
 }
 
 /// How the API server's own authentication names an IdP's users: what GroupRoleBindings must write.

@@ -34,6 +34,8 @@ pub struct IdpSettings {
     pub patch_answer: PatchAnswer,
     /// How many requests it may send; 0: as many as it likes.
     pub requests_per_second: u32,
+    /// Whether members to add that are nobody of this IdP are left out, instead of an error.
+    pub skip_unknown_members: bool,
 }
 
 /// How each IdP is served.

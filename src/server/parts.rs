@@ -27,7 +27,7 @@ use super::{
 use crate::{
     clock::{self, Clock},
     cluster::Cluster,
-    config::{Component, Config, PatchAnswer},
+    config::{Component, Config, PatchAnswer, UnknownMembers},
     credential::oidc::OidcProvider,
     directory::{Change, Directory, DirectoryCell},
     identity::IdpName,
@@ -116,7 +116,12 @@ impl Parts {
                 PatchAnswer::NoContent => scim::PatchAnswer::NoContent,
             };
             let requests_per_second = idp.scim.requests_per_second.unwrap_or(self.config.scim.requests_per_second);
-            let settings = scim::IdpSettings { mode: idp.scim.mode.into(), patch_answer, requests_per_second };
+            let settings = scim::IdpSettings {
+                mode: idp.scim.mode.into(),
+                patch_answer,
+                requests_per_second,
+                skip_unknown_members: idp.scim.unknown_members == UnknownMembers::Ignore,
+            };
             (IdpName::from(idp.name.as_str()), settings)
         });
         let default = scim::IdpSettings {

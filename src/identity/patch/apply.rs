@@ -97,7 +97,7 @@ impl Document {
         if serde_json::to_string(&self.root).is_ok_and(|json| json.len() > MAX_SIZE) {
             return Err(too_many(format!("expected a resource of at most {MAX_SIZE} bytes")));
         }
-        Ok(Edit { external_id, attributes: self.root, members: self.members })
+        Ok(Edit { external_id, attributes: self.root, members: self.members, skip_unknown_members: false })
     }
 
     /// Where the attribute stands; made only if it is to be written.

@@ -103,7 +103,7 @@ pub fn create(tx: &mut Tx<'_>, idp_name: &IdpName, kind: ResourceKind, edit: Edi
     let mut changes = vec![Change::Put(Box::new(resource.clone()))];
     let delta = match kind {
         ResourceKind::User => members::Delta::default(),
-        ResourceKind::Group => members::apply(tx, idp, ordinal, &edit.members)?,
+        ResourceKind::Group => members::apply(tx, idp, ordinal, &edit.members, edit.skip_unknown_members)?,
     };
     let entry = match kind {
         ResourceKind::User => {
@@ -130,7 +130,7 @@ pub fn edit(
     let edit = edit(&before)?;
     let delta = match kind {
         ResourceKind::User => members::Delta::default(),
-        ResourceKind::Group => members::apply(tx, idp, ordinal, &edit.members)?,
+        ResourceKind::Group => members::apply(tx, idp, ordinal, &edit.members, edit.skip_unknown_members)?,
     };
     let attributes_changed = before.attributes != edit.attributes || before.external_id != edit.external_id;
     if !attributes_changed && delta.is_empty() {
