@@ -4,4 +4,5 @@ mod app;
 mod groups;
 mod limits;
 mod protocol;
+mod transcripts;
 mod users;
