@@ -64,8 +64,8 @@ count() {
 
 code=0
 # Its exit code says less than its lines: a skipped check is not passed.
-await_tester() { "$venv/bin/scim2" -u "$base" -h "Authorization: Bearer $tester" test -v; }
-run "scim2-tester runs" await_tester >"$RESULTS/scim2-tester.raw" 2>&1 || code=$?
+tester_runs() { "$venv/bin/scim2" -u "$base" -h "Authorization: Bearer $tester" test -v; }
+run "scim2-tester runs" tester_runs >"$RESULTS/scim2-tester.raw" 2>&1 || code=$?
 sed -nE -e 's/\x1b\[[0-9;]*m//g' -e 's/^SUCCESS /PASS /p' -e '/^(ERROR|CRITICAL|SKIPPED|DEVIATION|COMPLIANT|ACCEPTABLE) /p' "$RESULTS/scim2-tester.raw" >"$RESULTS/scim2-tester.lines"
 record scim2-tester count "scim2-tester $("$venv/bin/python" -c 'from importlib.metadata import version; print(version("scim2-tester"))')" "$RESULTS/scim2-tester.lines" || code=$?
 

@@ -13,7 +13,7 @@ use super::{
 use crate::identity::{
     MemberOp, Mode, ResourceKind, ScimError, ScimType,
     path::quoted,
-    schema::{self, Schema},
+    schema::{self, Attribute, Schema},
 };
 
 /// What an object says.
@@ -128,6 +128,9 @@ fn extension(
         if !seen.insert(key.to_ascii_lowercase()) {
             let detail = format!("{} is stated twice", quoted(&key));
             return Err(ScimError::bad(ScimType::InvalidSyntax, detail));
+        }
+        if attribute.read_only_attribute() || sub.is_some_and(Attribute::read_only_attribute) {
+            continue;
         }
         let target = Target { extension: Some(schema.id), attribute, filter: None, sub };
         expanded.operations.push(put(add, target, value, mode)?);

@@ -11,6 +11,7 @@ use super::{
     rows::{Id, Json, Kind, Time},
     tell,
     tx::Tx,
+    unique,
 };
 use crate::{
     api::RevocationReason,
@@ -290,6 +291,8 @@ fn uniqueness(error: rusqlite::Error, resource: &Resource) -> StoreError {
         (attribute, resource.name())
     } else if text.ends_with("resources.external_id") {
         ("externalId", resource.external_id.as_deref().unwrap_or_default())
+    } else if let Some((attribute, value)) = unique::violated(text, resource) {
+        return StoreError::Uniqueness { kind: resource.kind.as_str(), attribute, value };
     } else {
         return error.into();
     };
