@@ -25,8 +25,8 @@ cluster-down: ## removes it, with everything in it
 install: build ## installs scim-tekton from config/ into the running cluster; CONFIG=FILE is its configuration
 	@tests/run/install.sh
 
-conformance: ## SCIM conformance suites
-	@echo "make conformance comes with a later issue: SCIM is a narrow cut yet (README, "Not there yet")." >&2; exit 1
+conformance: ## foreign SCIM suites (scim2-tester, scim-sanity) against the running program
+	@tests/run/conformance.sh
 
 bench: ## benchmarks, into target/bench/results.json; BENCH=deprovision runs one
 	@tests/run/bench.sh

@@ -3,6 +3,7 @@
 //!
 //! No secret stands in it: secrets are named by file or environment variable. Anything above `directory` may use it.
 
+mod extensions;
 mod keys;
 mod load;
 mod sections;

@@ -1,6 +1,7 @@
 //! One small struct for each concern: what may stand in the file, and what holds if it doesn't.
 
 use std::{
+    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
@@ -8,7 +9,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::identity::Mode;
+use crate::identity::{Mode, ResourceKind};
 
 use super::{AttributePath, Enabled, IdpLabel, Span};
 
@@ -86,6 +87,10 @@ pub struct IdpScim {
     pub patch_answer: PatchAnswer,
     /// How many requests it may send a second, if not as many as `scim.requestsPerSecond`; 0: no limit.
     pub requests_per_second: Option<u32>,
+    /// What becomes of members to add that this IdP has not provisioned.
+    pub unknown_members: UnknownMembers,
+    /// What is left out of its `ServiceProviderConfig`, beside what `scim.omit` leaves out for all.
+    pub omit: BTreeSet<Omissible>,
 }
 
 /// How strictly an IdP is read.
@@ -119,6 +124,27 @@ pub enum PatchAnswer {
     Resource,
     /// 204.
     NoContent,
+}
+
+/// A member of `ServiceProviderConfig` that came after RFC 7643. There are clients that refuse what they do not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Omissible {
+    /// RFC 9865.
+    Pagination,
+    /// RFC 9967.
+    SecurityEvents,
+}
+
+/// What becomes of members to add that their IdP has not provisioned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum UnknownMembers {
+    /// 400, and nothing changes.
+    #[default]
+    Refuse,
+    /// They are left out, and a warning says how many.
+    Ignore,
 }
 
 /// How the API server's own authentication names an IdP's users: what GroupRoleBindings must write.
@@ -155,12 +181,47 @@ pub struct Scim {
     pub revocation_wait: Span,
     /// How many requests each identity provider may send a second; 0: no limit. More are answered with 429.
     pub requests_per_second: u32,
+    /// What is left out of everyone's `ServiceProviderConfig`.
+    pub omit: BTreeSet<Omissible>,
+    /// Extensions beside the built-in ones.
+    pub extensions: Vec<Extension>,
 }
 
 impl Default for Scim {
     fn default() -> Self {
         // IPSIE asks for 25 and more; an import of ten thousand people takes half a minute.
-        Self { revocation_wait: Span::seconds(5), requests_per_second: 500 }
+        let requests_per_second = 500;
+        Self { revocation_wait: Span::seconds(5), requests_per_second, omit: BTreeSet::new(), extensions: Vec::new() }
+    }
+}
+
+/// An extension of a type of resource: a Schema resource as RFC 7643 §7 writes it, here or in a file of its own (JSON).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Extension {
+    /// What it extends.
+    pub resource_type: ExtensionOf,
+    /// The schema itself.
+    pub schema: Option<serde_json::Value>,
+    /// Where it stands.
+    pub file: Option<PathBuf>,
+}
+
+/// A type of resource that can be extended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum ExtensionOf {
+    #[default]
+    User,
+    Group,
+}
+
+impl From<ExtensionOf> for ResourceKind {
+    fn from(of: ExtensionOf) -> Self {
+        match of {
+            ExtensionOf::User => Self::User,
+            ExtensionOf::Group => Self::Group,
+        }
     }
 }
 

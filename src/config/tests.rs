@@ -1,4 +1,4 @@
-use super::super::{Component, Enabled, ScimMode, Span};
+use super::super::{Component, Enabled, Omissible, ScimMode, Span};
 use super::*;
 
 fn load(yaml: &str, env: &[(&str, &str)]) -> Result<Config, String> {
@@ -148,4 +148,38 @@ fn contradictions_are_refused() {
         let error = load(yaml, &[]).unwrap_err();
         assert!(error.contains(part), "{yaml}: {error}");
     }
+}
+
+const SCHEMA: &str = r#"{id: "urn:acme:2.0:User", attributes: [{name: badge, type: integer}]}"#;
+
+#[test]
+fn extensions_stand_in_the_file_or_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("acme.json");
+    std::fs::write(&file, r#"{"id": "urn:acme:2.0:Group", "attributes": [{"name": "cost", "type": "decimal"}]}"#)
+        .unwrap();
+    let yaml = format!(
+        "scim:\n  omit: [pagination]\n  extensions:\n  - {{schema: {SCHEMA}}}\n  - {{resourceType: Group, file: {}}}\n",
+        file.display()
+    );
+    let config = load(&yaml, &[]).unwrap();
+    assert_eq!(config.extensions().unwrap().len(), 2);
+    assert_eq!(config.scim.omit, [Omissible::Pagination].into());
+}
+
+#[test]
+fn an_extension_that_is_none_is_told_by_its_key() {
+    for (extensions, part) in [
+        ("[{}]", "expected exactly one of schema, file"),
+        ("[{file: /nowhere.json}]", "/nowhere.json can't be read"),
+        ("[{schema: {id: x, attributes: []}}]", "expected id to be a URN"),
+        ("[{schema: {id: 'urn:x', attributes: [{name: a, type: number}]}}]", "unknown variant `number`"),
+    ] {
+        let config = load(&format!("scim: {{extensions: {extensions}}}"), &[]).unwrap();
+        let error = config.extensions().unwrap_err().to_string();
+        assert!(error.contains("`scim.extensions.0`") && error.contains(part), "{extensions}: {error}");
+    }
+    let twice = load(&format!("scim: {{extensions: [{{schema: {SCHEMA}}}, {{schema: {SCHEMA}}}]}}"), &[]).unwrap();
+    let error = twice.install_extensions().unwrap_err().to_string();
+    assert!(error.contains("`scim.extensions.1`") && error.contains("an id of its own"), "{error}");
 }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Edit, MemberOp, Mode, Resource, ResourceKind, ScimError, ScimType,
-    patch::{Document, Expanded, expand, same_id},
+    Edit, MemberOp, Mode, Resource, ResourceKind, ScimError, ScimType, immutable,
+    patch::{Document, Expanded, complete_extensions, expand, same_id},
 };
 
 /// A whole resource that was sent.
@@ -52,6 +52,8 @@ impl Whole {
             Some(Value::String(id)) => same_id(id, current)?,
             Some(_) => return Err(ScimError::bad(ScimType::InvalidValue, "expected id to be a string")),
         }
+        immutable::hold(self.kind, &current.attributes, &mut self.edit.attributes, true)?;
+        complete_extensions(self.kind, &self.edit.attributes)?;
         match self.kind {
             ResourceKind::User => {
                 self.edit.attributes.entry("active").or_insert(Value::Bool(current.active()));

@@ -1,6 +1,7 @@
 //! From what a client sent to what we keep: canonical names, values of their attribute's type. Compat mode forgives what
 //! real identity providers get wrong in ways that have one meaning only; what could mean two things is an error in both modes.
 
+use chrono::DateTime;
 use serde_json::{Map, Value};
 
 use super::{
@@ -56,6 +57,9 @@ pub(super) fn element(attribute: &'static Attribute, value: Value, mode: Mode) -
         },
         (Type::Complex(_), _) => Err(invalid(attribute, "to be an object")),
         (Type::Boolean, value) => boolean(attribute, &value, mode),
+        (Type::Integer | Type::Decimal, value) => number(attribute, &value, mode),
+        (Type::DateTime, Value::String(text)) if DateTime::parse_from_rfc3339(&text).is_ok() => Ok(text.into()),
+        (Type::DateTime, _) => Err(invalid(attribute, "to be a time as \"2026-01-31T12:00:00Z\"")),
         (_, Value::String(value)) => text(attribute, value),
         (_, value @ Value::Number(_)) if mode.lenient() => text(attribute, value.to_string()),
         _ => Err(invalid(attribute, "to be a string")),
@@ -120,6 +124,21 @@ fn boolean(attribute: &'static Attribute, value: &Value, mode: Mode) -> Result<V
         Value::String(text) if mode.lenient() && text.eq_ignore_ascii_case("true") => Ok(true.into()),
         Value::String(text) if mode.lenient() && text.eq_ignore_ascii_case("false") => Ok(false.into()),
         _ => Err(invalid(attribute, "to be true or false")),
+    }
+}
+
+/// A number, also one in a string: Entra sends some so.
+fn number(attribute: &'static Attribute, value: &Value, mode: Mode) -> Result<Value, ScimError> {
+    let whole = matches!(attribute.ty, Type::Integer);
+    let number = match value {
+        Value::Number(number) => Some(number.clone()),
+        Value::String(text) if mode.lenient() => text.trim().parse().ok(),
+        _ => None,
+    };
+    match number {
+        Some(number) if !whole || number.is_i64() => Ok(number.into()),
+        _ if whole => Err(invalid(attribute, "to be a whole number")),
+        _ => Err(invalid(attribute, "to be a number")),
     }
 }
 

@@ -6,6 +6,7 @@ mod body;
 mod coerce;
 mod error;
 pub mod filter;
+mod immutable;
 mod mode;
 pub mod patch;
 mod path;

@@ -1,6 +1,6 @@
 //! Attribute paths (RFC 7644 §3.10): `[urn:]name[.sub]`.
 
-use super::schema::SCHEMAS;
+use super::schema::schemas;
 
 /// A path to an attribute: `[urn:]name[.sub]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Head {
     /// Reads a path; `None` if it is none. URNs hold dots and colons themselves (`…:2.0:User:manager.value`), so known
     /// ones are looked for first, and of others the last colon ends the URN.
     pub fn parse(text: &str) -> Option<Self> {
-        for schema in SCHEMAS {
+        for schema in schemas() {
             let Some((head, rest)) = text.split_at_checked(schema.id.len()) else { continue };
             if !head.eq_ignore_ascii_case(schema.id) {
                 continue;

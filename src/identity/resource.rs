@@ -11,6 +11,11 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ResourceId(pub Uuid);
 
+impl ResourceId {
+    /// Whom a member's value names that is no id of ours: nobody has this one.
+    pub const NOBODY: Self = Self(Uuid::nil());
+}
+
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.hyphenated().fmt(f)
@@ -167,4 +172,6 @@ pub struct Edit {
     pub attributes: Map<String, Value>,
     /// Changes of members, for groups.
     pub members: Vec<MemberOp>,
+    /// Whether a member to add that is nobody of this IdP is left out, instead of an error.
+    pub skip_unknown_members: bool,
 }

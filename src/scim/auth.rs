@@ -33,7 +33,7 @@ pub(super) fn caller(headers: &HeaderMap, state: &ScimState) -> Result<Caller, F
         .and_then(|token| state.tokens.check(token, (state.clock)()))
         .ok_or_else(|| Failure::unauthenticated(true))?;
     tracing::Span::current().record("idp", idp.as_str());
-    let IdpSettings { mode, requests_per_second, .. } = state.settings.of(&idp);
+    let &IdpSettings { mode, requests_per_second, .. } = state.settings.of(&idp);
     rate.take(requests_per_second).map_err(|wait| Failure::too_many(&idp, requests_per_second, wait))?;
     Ok(Caller { idp, mode })
 }

@@ -19,7 +19,8 @@ pub(super) async fn create(
     Json(body): Json,
 ) -> Result<Response, Failure> {
     let whole = Whole::read(body, kind, caller.mode)?;
-    let (idp, edit) = (caller.idp.clone(), whole.clone().create());
+    let (idp, mut edit) = (caller.idp.clone(), whole.clone().create());
+    edit.skip_unknown_members = state.settings.of(&idp).skip_unknown_members;
     let created = settle(&state, |store| async move { store.create(&idp, kind, edit).await }).await;
     let provisioned = match created {
         Err(taken @ StoreError::Uniqueness { .. }) if kind == ResourceKind::User => {
@@ -71,6 +72,7 @@ async fn leave(state: &ScimState, caller: &Caller, group: ResourceId, user: Reso
             external_id: current.external_id.clone(),
             attributes: current.attributes.clone(),
             members: vec![MemberOp::Remove(vec![user])],
+            skip_unknown_members: false,
         })
     });
     let left = settle(state, |store| async move { store.edit(&idp, ResourceKind::Group, group, edit).await }).await;

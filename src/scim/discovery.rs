@@ -19,7 +19,7 @@ use super::{
 };
 use crate::identity::{
     ResourceKind,
-    schema::{SCHEMAS, resource_type_json, schema_json},
+    schema::{self, resource_type_json, schema_json},
 };
 
 const KINDS: [ResourceKind; 2] = [ResourceKind::User, ResourceKind::Group];
@@ -28,10 +28,12 @@ pub(super) async fn service_provider_config(
     State(state): State<ScimState>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    if headers.contains_key(header::AUTHORIZATION) {
-        caller(&headers, &state)?;
-    }
-    let config = json!({
+    let settings = if headers.contains_key(header::AUTHORIZATION) {
+        state.settings.of(&caller(&headers, &state)?.idp)
+    } else {
+        &state.settings.default
+    };
+    let mut config = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": {"supported": true},
         "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": MAX_BODY},
@@ -51,11 +53,19 @@ pub(super) async fn service_provider_config(
             "location": format!("{}/ServiceProviderConfig", state.base),
         },
     });
+    omit(&mut config, &settings.omit);
     Ok(answer::json(StatusCode::OK, &config))
 }
 
+/// There are clients that refuse a configuration for a member that they don't know: what came after RFC 7643 can be left out.
+fn omit(config: &mut Value, members: &[&str]) {
+    if let Value::Object(config) = config {
+        config.retain(|member, _| !members.contains(&member.as_str()));
+    }
+}
+
 pub(super) async fn schemas(State(state): State<ScimState>, _: Caller, params: Params) -> Result<Response, Failure> {
-    let schemas: Vec<_> = SCHEMAS.iter().map(|schema| schema_json(schema, &state.base)).collect();
+    let schemas: Vec<_> = schema::schemas().iter().map(|schema| schema_json(schema, &state.base)).collect();
     all(&params, &schemas)
 }
 
@@ -64,7 +74,7 @@ pub(super) async fn schema(
     _: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
-    let found = SCHEMAS.iter().find(|schema| schema.id.eq_ignore_ascii_case(&id));
+    let found = schema::schemas().iter().find(|schema| schema.id.eq_ignore_ascii_case(&id));
     let schema = found.ok_or_else(|| Failure::not_found("Schema"))?;
     Ok(answer::json(StatusCode::OK, &schema_json(schema, &state.base)))
 }

@@ -10,7 +10,7 @@ use super::{
     PatchAnswer, ScimState, answer, auth::Caller, body::Json, error::Failure, params::Params, precondition::IfMatch,
     read::parse, write::settle,
 };
-use crate::identity::{Resource, ResourceKind, patch as language};
+use crate::identity::{Edit, Resource, ResourceKind, patch as language};
 
 pub(super) async fn patch(
     kind: ResourceKind,
@@ -25,9 +25,11 @@ pub(super) async fn patch(
     let mode = caller.mode;
     let operations = language::read(body, kind, mode)?;
     let condition = IfMatch::read(&headers);
+    let skip_unknown_members = state.settings.of(&caller.idp).skip_unknown_members;
     let edit = Box::new(move |current: &Resource| {
         condition.check(current)?;
-        language::apply(operations, current, mode)
+        let edit = language::apply(operations, current, mode)?;
+        Ok(Edit { skip_unknown_members, ..edit })
     });
     let idp = caller.idp.clone();
     let patched = settle(&state, |store| async move { store.edit(&idp, kind, id, edit).await }).await?;

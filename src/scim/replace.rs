@@ -10,7 +10,7 @@ use super::{
     ScimState, answer, auth::Caller, body::Json, error::Failure, params::Params, precondition::IfMatch, read::parse,
     write::settle,
 };
-use crate::identity::{Resource, ResourceKind, Whole};
+use crate::identity::{Edit, Resource, ResourceKind, Whole};
 
 pub(super) async fn replace(
     kind: ResourceKind,
@@ -24,11 +24,13 @@ pub(super) async fn replace(
     let id = parse(kind, &id)?;
     let whole = Whole::read(body, kind, caller.mode)?;
     let condition = IfMatch::read(&headers);
+    let idp = caller.idp;
+    let skip_unknown_members = state.settings.of(&idp).skip_unknown_members;
     let edit = Box::new(move |current: &Resource| {
         condition.check(current)?;
-        whole.replace(current)
+        let edit = whole.replace(current)?;
+        Ok(Edit { skip_unknown_members, ..edit })
     });
-    let idp = caller.idp;
     let replaced = settle(&state, |store| async move { store.edit(&idp, kind, id, edit).await }).await?;
     answer::resource(&state, StatusCode::OK, &replaced.resource, &params.projection(kind)).await
 }

@@ -26,7 +26,7 @@ pub enum PatchAnswer {
 }
 
 /// How an IdP is served.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdpSettings {
     /// How strictly it is read.
     pub mode: Mode,
@@ -34,6 +34,10 @@ pub struct IdpSettings {
     pub patch_answer: PatchAnswer,
     /// How many requests it may send; 0: as many as it likes.
     pub requests_per_second: u32,
+    /// Whether members to add that are nobody of this IdP are left out, instead of an error.
+    pub skip_unknown_members: bool,
+    /// Members of `ServiceProviderConfig` that it is not shown.
+    pub omit: Vec<&'static str>,
 }
 
 /// How each IdP is served.
@@ -47,8 +51,8 @@ pub struct Settings {
 
 impl Settings {
     /// Of one IdP.
-    pub fn of(&self, idp: &IdpName) -> IdpSettings {
-        self.idps.get(idp).copied().unwrap_or(self.default)
+    pub fn of(&self, idp: &IdpName) -> &IdpSettings {
+        self.idps.get(idp).unwrap_or(&self.default)
     }
 }
 

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     clock::{self, Clock},
     cluster::Cluster,
-    config::{Component, Config, PatchAnswer},
+    config::{Component, Config, Omissible, PatchAnswer, UnknownMembers},
     credential::oidc::OidcProvider,
     directory::{Change, Directory, DirectoryCell},
     identity::IdpName,
@@ -69,6 +69,8 @@ pub struct Parts {
 impl Parts {
     /// Opens the store, finds the cluster, loads the keys.
     pub async fn prepare(config: Config) -> Result<Self, ServeError> {
+        // Before anything reads a schema.
+        config.install_extensions()?;
         let clock = clock::system();
         let directory: DirectoryCell = Arc::new(ArcSwap::from_pointee(Directory::new(config.link_authorities())));
         let store = open_store(&config, &clock, &directory).await?;
@@ -116,11 +118,18 @@ impl Parts {
                 PatchAnswer::NoContent => scim::PatchAnswer::NoContent,
             };
             let requests_per_second = idp.scim.requests_per_second.unwrap_or(self.config.scim.requests_per_second);
-            let settings = scim::IdpSettings { mode: idp.scim.mode.into(), patch_answer, requests_per_second };
+            let settings = scim::IdpSettings {
+                mode: idp.scim.mode.into(),
+                patch_answer,
+                requests_per_second,
+                skip_unknown_members: idp.scim.unknown_members == UnknownMembers::Ignore,
+                omit: self.config.scim.omit.union(&idp.scim.omit).map(|one| omissible(*one)).collect(),
+            };
             (IdpName::from(idp.name.as_str()), settings)
         });
         let default = scim::IdpSettings {
             requests_per_second: self.config.scim.requests_per_second,
+            omit: self.config.scim.omit.iter().map(|one| omissible(*one)).collect(),
             ..scim::IdpSettings::default()
         };
         let settings = scim::Settings { idps: idps.collect(), default };
@@ -225,6 +234,14 @@ impl Parts {
                 store: self.shared_store(),
             }),
         }
+    }
+}
+
+/// As `ServiceProviderConfig` spells it.
+fn omissible(member: Omissible) -> &'static str {
+    match member {
+        Omissible::Pagination => "pagination",
+        Omissible::SecurityEvents => "securityEvents",
     }
 }
 

@@ -38,6 +38,7 @@ mod tell;
 mod tests;
 mod tokens;
 mod tx;
+mod unique;
 mod writer;
 
 use std::{

@@ -89,10 +89,12 @@ leave_cluster() {
   in_use=
 }
 
+scratch= # a folder that is removed at the end
 finish() {
   local code=$?
   trap '' INT TERM HUP
   end_groups
+  [ -z "$scratch" ] || rm -rf "$scratch"
   leave_cluster || code=1
   exit "$code"
 }

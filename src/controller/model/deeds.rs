@@ -302,7 +302,7 @@ async fn edit(
 ) -> Option<Provisioned> {
     let edit = Box::new(move |stored: &Resource| {
         let (external_id, attributes) = (stored.external_id.clone(), stored.attributes.clone());
-        let mut edit = Edit { external_id, attributes, members: Vec::new() };
+        let mut edit = Edit { external_id, attributes, ..Edit::default() };
         change(&mut edit);
         Ok(edit)
     });

@@ -1,12 +1,12 @@
 //! Whether a resource, or one element of a list, matches a filter.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::{AttrPath, CompareOp, Filter};
 use crate::identity::{
-    Resource, ResourceId, fold,
-    schema::{self, Attribute},
+    Resource, ResourceId, ResourceKind, fold,
+    schema::{self, Attribute, Type},
 };
 
 /// What a filter is asked of.
@@ -21,6 +21,7 @@ enum Subject<'a> {
 enum Scalar<'a> {
     Text(&'a str),
     Bool(bool),
+    Number(&'a Number),
     Time(DateTime<Utc>),
     /// A complex value that has sub-attributes.
     Complex,
@@ -72,10 +73,19 @@ fn compare(subject: Subject<'_>, path: &AttrPath, op: CompareOp, wanted: &Value)
     {
         return is_member(id, members);
     }
-    let exact = subject.case_exact(path);
+    let leaf = subject.leaf(path);
+    let exact = leaf.is_some_and(|leaf| leaf.case_exact);
+    let is_time = leaf.is_some_and(|leaf| matches!(leaf.ty, Type::DateTime));
     let mut absent = true;
     let found = subject.any(path, &mut |value| {
         absent = false;
+        let value = match value {
+            // Two spellings of one moment are equal.
+            Scalar::Text(text) if is_time => {
+                DateTime::parse_from_rfc3339(text).map_or(value, |at| Scalar::Time(at.to_utc()))
+            }
+            value => value,
+        };
         holds(&value, op, wanted, exact)
     });
     // What has no value differs from any value.
@@ -87,13 +97,12 @@ fn is_member(id: &str, members: &[ResourceId]) -> bool {
 }
 
 impl Subject<'_> {
-    fn case_exact(self, path: &AttrPath) -> bool {
+    fn leaf(self, path: &AttrPath) -> Option<&'static Attribute> {
         match self {
-            Self::Resource(resource, _) => {
-                schema::resolve(resource.kind, path).is_some_and(|found| found.leaf().case_exact)
-            }
-            Self::Element(of, _) => of.sub(&path.name).is_some_and(|sub| sub.case_exact),
-            Self::Member(_) => true,
+            Self::Resource(resource, _) => schema::resolve(resource.kind, path).map(|found| found.leaf()),
+            Self::Element(of, _) => of.sub(&path.name),
+            // `value` is all that a filter sees of a member.
+            Self::Member(_) => schema::core(ResourceKind::Group).attribute("members")?.sub("value"),
         }
     }
 
@@ -143,6 +152,7 @@ fn visit(value: &Value, sub: Option<&str>, test: &mut dyn FnMut(Scalar<'_>) -> b
         (Value::Object(object), None) => !object.is_empty() && test(Scalar::Complex),
         (Value::String(string), None) => test(Scalar::Text(string)),
         (Value::Bool(value), None) => test(Scalar::Bool(*value)),
+        (Value::Number(number), None) => test(Scalar::Number(number)),
         _ => false,
     }
 }
@@ -154,6 +164,9 @@ fn holds(value: &Scalar<'_>, op: CompareOp, wanted: &Value, exact: bool) -> bool
             CompareOp::Ne => value != wanted,
             _ => false,
         },
+        (Scalar::Number(number), Value::Number(wanted)) => {
+            by_size(number, wanted).is_some_and(|order| ordered(op, order))
+        }
         (Scalar::Time(time), Value::String(wanted)) => {
             DateTime::parse_from_rfc3339(wanted).is_ok_and(|wanted| ordered(op, time.cmp(&wanted.to_utc())))
         }
@@ -172,6 +185,14 @@ fn text_holds(text: &str, op: CompareOp, wanted: &str) -> bool {
         CompareOp::Sw => text.starts_with(wanted),
         CompareOp::Ew => text.ends_with(wanted),
         _ => ordered(op, text.cmp(wanted)),
+    }
+}
+
+/// Whole numbers as such, since a float does not hold all of them.
+fn by_size(left: &Number, right: &Number) -> Option<std::cmp::Ordering> {
+    match (left.as_i64(), right.as_i64()) {
+        (Some(left), Some(right)) => Some(left.cmp(&right)),
+        _ => left.as_f64()?.partial_cmp(&right.as_f64()?),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a filter may compare with what: operators, attributes and values by their types (RFC 7644 §3.4.2.2, table 3).
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::CompareOp;
 use crate::identity::{
@@ -45,6 +45,14 @@ pub(super) fn typed(attribute: &Attribute, op: CompareOp, value: Value, mode: Mo
             Ok(false.into())
         }
         (Type::Boolean, _) => Err("true or false"),
+        (Type::Integer | Type::Decimal, _) if !equality && !order => {
+            Err("a number to be compared by eq, ne, gt, ge, lt or le")
+        }
+        (Type::Integer | Type::Decimal, value @ Value::Number(_)) => Ok(value),
+        (Type::Integer | Type::Decimal, Value::String(text)) if mode.lenient() && text.parse::<Number>().is_ok() => {
+            Ok(text.parse().map_or(Value::Null, Value::Number))
+        }
+        (Type::Integer | Type::Decimal, _) => Err("a number"),
         (Type::Binary, _) if order => Err("a binary value not to be compared by order"),
         (Type::DateTime, _) if !equality && !order => Err("a time to be compared by eq, ne, gt, ge, lt or le"),
         (Type::DateTime, Value::String(text)) if chrono::DateTime::parse_from_rfc3339(&text).is_ok() => Ok(text.into()),

@@ -7,7 +7,8 @@ use super::{ForeignPath, Operation, Target};
 use crate::identity::{
     CompareOp, Edit, Filter, MemberOp, Mode, Resource, ResourceKind, ScimError, ScimType,
     coerce::{MAX_VALUES, is_primary},
-    schema,
+    immutable,
+    schema::{self, Attribute},
 };
 
 /// Largest resource that is kept, bytes of JSON without members: many small changes must not add up to a large one.
@@ -25,7 +26,9 @@ pub fn apply(operations: Vec<Operation>, resource: &Resource, mode: Mode) -> Res
             document.apply(operation, mode)?;
         }
     }
-    document.finish(resource.kind)
+    let mut edit = document.finish(resource.kind)?;
+    immutable::hold(resource.kind, &resource.attributes, &mut edit.attributes, false)?;
+    Ok(edit)
 }
 
 /// An `id` in a body is no change, and never another resource's.
@@ -91,13 +94,14 @@ impl Document {
                 return Err(ScimError::bad(ScimType::InvalidValue, detail));
             }
         }
+        complete_extensions(kind, &self.root)?;
         if self.root.keys().filter(|key| key.contains(':')).count() > MAX_EXTENSIONS {
             return Err(too_many(format!("expected at most {MAX_EXTENSIONS} extensions")));
         }
         if serde_json::to_string(&self.root).is_ok_and(|json| json.len() > MAX_SIZE) {
             return Err(too_many(format!("expected a resource of at most {MAX_SIZE} bytes")));
         }
-        Ok(Edit { external_id, attributes: self.root, members: self.members })
+        Ok(Edit { external_id, attributes: self.root, members: self.members, skip_unknown_members: false })
     }
 
     /// Where the attribute stands; made only if it is to be written.
@@ -193,6 +197,36 @@ impl Document {
             extension.remove(&path.name);
         }
     }
+}
+
+/// What an extension requires is there, if anything of it is (RFC 7643 §2.2): of each value of a complex attribute, too.
+pub(in crate::identity) fn complete_extensions(
+    kind: ResourceKind,
+    attributes: &Map<String, Value>,
+) -> Result<(), ScimError> {
+    for schema in schema::extensions(kind) {
+        if let Some(held) = attributes.get(schema.id).and_then(Value::as_object) {
+            complete(schema.attributes, held)?;
+        }
+    }
+    Ok(())
+}
+
+fn complete(attributes: &[Attribute], held: &Map<String, Value>) -> Result<(), ScimError> {
+    for attribute in attributes {
+        match held.get(attribute.name) {
+            None if attribute.required => {
+                let detail = format!("expected {}, not empty", attribute.name);
+                return Err(ScimError::bad(ScimType::InvalidValue, detail));
+            }
+            Some(Value::Array(values)) => {
+                values.iter().filter_map(Value::as_object).try_for_each(|value| complete(attribute.subs(), value))?;
+            }
+            Some(Value::Object(value)) => complete(attribute.subs(), value)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The elements that a filter finds.

@@ -13,7 +13,7 @@ use super::{
 use crate::identity::{
     MemberOp, Mode, ResourceKind, ScimError, ScimType,
     path::quoted,
-    schema::{self, Schema},
+    schema::{self, Attribute, Schema},
 };
 
 /// What an object says.
@@ -29,8 +29,8 @@ pub(in crate::identity) struct Expanded {
     pub(in crate::identity) unknown: Option<String>,
 }
 
-/// Reads an object. `schemas`, `meta` and what else is readOnly are ignored (RFC 7644 §3.3), as is `password`, which we
-/// never keep; what we don't know is ignored or, in strict mode, refused.
+/// Reads an object. `schemas`, `meta` and what else is readOnly are ignored (RFC 7644 §3.3). What we don't know is ignored
+/// or, in strict mode, refused: `password` too, which we never keep.
 pub(in crate::identity) fn expand(
     object: Map<String, Value>,
     add: bool,
@@ -53,7 +53,8 @@ pub(in crate::identity) fn expand(
                 check_schemas(&value, kind, mode)?;
                 continue;
             }
-            "meta" | "password" => continue,
+            "meta" => continue,
+            "password" if mode.lenient() => continue,
             _ => {}
         }
         // A key that no path can be is no attribute of ours.
@@ -127,6 +128,9 @@ fn extension(
         if !seen.insert(key.to_ascii_lowercase()) {
             let detail = format!("{} is stated twice", quoted(&key));
             return Err(ScimError::bad(ScimType::InvalidSyntax, detail));
+        }
+        if attribute.read_only_attribute() || sub.is_some_and(Attribute::read_only_attribute) {
+            continue;
         }
         let target = Target { extension: Some(schema.id), attribute, filter: None, sub };
         expanded.operations.push(put(add, target, value, mode)?);

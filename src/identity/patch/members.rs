@@ -10,12 +10,12 @@ use crate::identity::{CompareOp, Filter, MemberOp, Mode, ResourceId, ScimError, 
 /// Most members that one operation names.
 pub const MAX_MEMBERS: usize = 20_000;
 
-/// `add` or `replace` of members.
+/// `add` or `replace` of members. Whether one that is nobody here is an error is for the store to say.
 pub(super) fn put(add: bool, target: &Target, value: Value, mode: Mode) -> Result<MemberOp, ScimError> {
     if target.filter.is_some() || target.sub.is_some() {
         return Err(shape("members to be added or replaced as a whole, by the path members"));
     }
-    let ids = ids(value, mode)?;
+    let ids = ids(value, mode, |_| Ok(ResourceId::NOBODY))?;
     Ok(if add { MemberOp::Add(ids) } else { MemberOp::Replace(ids) })
 }
 
@@ -32,12 +32,16 @@ pub(super) fn remove(target: &Target, value: Option<Value>, mode: Mode) -> Resul
         (None, None, None) => Ok(MemberOp::Replace(Vec::new())),
         // Nothing, or a list that something failed to fill? To empty a group, an IdP must say so.
         (None, None, Some(Value::Null)) => Err(shape("no value at all to remove all members, or a list of some")),
-        (None, None, Some(value)) => Ok(MemberOp::Remove(ids(value, mode)?)),
+        (None, None, Some(value)) => Ok(MemberOp::Remove(ids(value, mode, no_id)?)),
     }
 }
 
-/// The ids that a list of members names; duplicates once.
-fn ids(value: Value, mode: Mode) -> Result<Vec<ResourceId>, ScimError> {
+/// The ids that a list of members names; duplicates once. `odd` says what a value means that is no id.
+fn ids(
+    value: Value,
+    mode: Mode,
+    odd: impl Fn(&str) -> Result<ResourceId, ScimError>,
+) -> Result<Vec<ResourceId>, ScimError> {
     let values = match value {
         Value::Null => return Ok(Vec::new()),
         Value::Array(values) => values,
@@ -57,7 +61,8 @@ fn ids(value: Value, mode: Mode) -> Result<Vec<ResourceId>, ScimError> {
             }
             _ => None,
         };
-        let id = id(text.ok_or_else(|| shape("each member to be an object with a value"))?)?;
+        let text = text.ok_or_else(|| shape("each member to be an object with a value"))?;
+        let id = text.parse().or_else(|_| odd(text))?;
         if seen.insert(id) {
             found.push(id);
         }
@@ -65,12 +70,10 @@ fn ids(value: Value, mode: Mode) -> Result<Vec<ResourceId>, ScimError> {
     Ok(found)
 }
 
-/// A malformed id is an error even when it is to be removed: whoever it meant would silently stay.
-fn id(text: &str) -> Result<ResourceId, ScimError> {
-    text.parse().map_err(|_| {
-        let detail = format!("expected a member's value to be an id that this server gave, not {}", quoted(text));
-        ScimError::bad(ScimType::InvalidValue, detail)
-    })
+/// A malformed id is always an error when it is to be removed: whoever it meant would silently stay.
+fn no_id(text: &str) -> Result<ResourceId, ScimError> {
+    let detail = format!("expected a member's value to be an id that this server gave, not {}", quoted(text));
+    Err(ScimError::bad(ScimType::InvalidValue, detail))
 }
 
 /// `value eq "…"`, and several of them tied by `or`.
@@ -81,7 +84,7 @@ fn named(filter: &Filter, found: &mut Vec<ResourceId>) -> Result<(), ScimError> 
             named(right, found)
         }
         Filter::Compare(path, CompareOp::Eq, Value::String(text)) if path.name == "value" => {
-            found.push(id(text)?);
+            found.push(text.parse().or_else(|_| no_id(text))?);
             Ok(())
         }
         _ => Err(ScimError::bad(ScimType::InvalidPath, "expected a path as members[value eq \"id\"]")),

@@ -18,7 +18,7 @@ use super::{MemberOp, filter::Filter, schema::Attribute};
 
 pub(super) use apply::Document;
 pub use apply::apply;
-pub(super) use apply::same_id;
+pub(super) use apply::{complete_extensions, same_id};
 pub(super) use expand::{Expanded, expand};
 pub use members::MAX_MEMBERS;
 pub use read::{MAX_OPERATIONS, read};

@@ -1,5 +1,6 @@
 //! A resource as SCIM JSON (RFC 7643 §3), and which part of it a client asked for.
 
+mod extension;
 mod projection;
 
 use chrono::SecondsFormat;
@@ -7,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 pub use projection::Projection;
 
-use super::{Resource, ResourceId, ResourceKind};
+use super::{Resource, ResourceId, ResourceKind, schema};
 
 /// Someone in a group, or a group that someone is in.
 #[derive(Clone, Copy, Debug)]
@@ -28,19 +29,23 @@ pub fn render<'a>(
     projection: &Projection,
 ) -> Value {
     let mut json = Map::new();
-    let mut put = |key: &str, value: Value| {
+    let put = |json: &mut Map<String, Value>, key: &str, value: Value| {
         if let Some(value) = projection.keep(key, value) {
             json.insert(key.to_owned(), value);
         }
     };
-    put("schemas", resource.schemas().collect());
-    put("id", resource.id.to_string().into());
+    put(&mut json, "schemas", resource.schemas().collect());
+    put(&mut json, "id", resource.id.to_string().into());
     if let Some(id) = &resource.external_id {
-        put("externalId", id.as_str().into());
+        put(&mut json, "externalId", id.as_str().into());
     }
     for (key, value) in &resource.attributes {
-        if projection.wants(key) {
-            put(key, value.clone());
+        if let Some(schema) = schema::extension(resource.kind, key) {
+            if let Some(shown) = extension::shown(schema, value, projection) {
+                json.insert(key.clone(), shown);
+            }
+        } else if projection.wants(key) {
+            put(&mut json, key, value.clone());
         }
     }
     let (key, relations): (_, Vec<_>) = match resource.kind {
@@ -51,7 +56,7 @@ pub fn render<'a>(
         ResourceKind::User => ("groups", relations.into_iter().map(|one| group(one, base)).collect()),
     };
     if !relations.is_empty() {
-        put(key, Value::Array(relations));
+        put(&mut json, key, Value::Array(relations));
     }
     let meta = json!({
         "resourceType": resource.kind.as_str(),
@@ -60,7 +65,7 @@ pub fn render<'a>(
         "location": location(resource.kind, resource.id, base),
         "version": resource.etag(),
     });
-    put("meta", meta);
+    put(&mut json, "meta", meta);
     Value::Object(json)
 }
 

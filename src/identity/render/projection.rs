@@ -47,6 +47,12 @@ impl Projection {
         self.only.as_ref().is_some_and(|only| only.iter().any(|one| one == path))
     }
 
+    /// Whether a path, or something below it, was asked for by its full name.
+    pub fn asks_within(&self, path: &[&str]) -> bool {
+        let begins = |one: &Path| one.len() >= path.len() && one.iter().zip(path).all(|(one, step)| one == step);
+        self.only.as_ref().is_some_and(|only| only.iter().any(begins))
+    }
+
     /// The part of a top-level attribute that is shown.
     pub fn keep(&self, key: &str, mut value: Value) -> Option<Value> {
         if is_always(key) {

@@ -1,12 +1,16 @@
 //! What a schema says of one attribute (RFC 7643 §2.2, §7), and a vocabulary to state it in a line.
 
-/// Data type (RFC 7643 §2.3), of those that our schemas use.
+/// Data type (RFC 7643 §2.3).
 #[derive(Clone, Copy, Debug)]
 pub enum Type {
     /// Text.
     String,
     /// True or false.
     Boolean,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Decimal,
     /// A moment, RFC 3339.
     DateTime,
     /// A URI; to resources of these types.
@@ -23,6 +27,8 @@ impl Type {
         match self {
             Self::String => "string",
             Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Decimal => "decimal",
             Self::DateTime => "dateTime",
             Self::Reference(_) => "reference",
             Self::Binary => "binary",

@@ -1,14 +1,20 @@
 //! The schemas (RFC 7643 §4, §8.7) as one static, typed table: it drives validation, filters, PATCH paths and rendering,
 //! and it is what `/Schemas` serves. What is served is what is enforced, because there is nothing else.
+//!
+//! Extensions from the configuration join the table once, at the start (`install`).
 
 mod attribute;
 mod common;
+mod custom;
 mod extension;
 mod group;
 mod served;
 mod user;
 
+use std::sync::OnceLock;
+
 pub use attribute::*;
+pub use custom::Custom;
 pub use served::{resource_type_json, schema_json};
 
 use super::{AttrPath, ResourceKind};
@@ -42,10 +48,55 @@ impl Schema {
     }
 }
 
-/// All schemas, in the order in which they are served.
-pub static SCHEMAS: [&Schema; 4] = [&user::USER, &group::GROUP, &extension::ENTERPRISE, &extension::ACCOUNTS];
+static BUILT_IN: [&Schema; 4] = [&user::USER, &group::GROUP, &extension::ENTERPRISE, &extension::ACCOUNTS];
 
-static USER_EXTENSIONS: [&Schema; 2] = [&extension::ENTERPRISE, &extension::ACCOUNTS];
+/// Built-in and custom schemas. Set once; to read it is to load a pointer.
+static TABLE: OnceLock<Table> = OnceLock::new();
+
+struct Table {
+    all: Vec<&'static Schema>,
+    user: Vec<&'static Schema>,
+    group: Vec<&'static Schema>,
+}
+
+impl Table {
+    fn with(custom: &[Custom]) -> Self {
+        let of = |kind| custom.iter().filter(move |custom| custom.kind == kind).map(|custom| custom.schema);
+        Self {
+            all: BUILT_IN.into_iter().chain(custom.iter().map(|custom| custom.schema)).collect(),
+            user: [&extension::ENTERPRISE, &extension::ACCOUNTS].into_iter().chain(of(ResourceKind::User)).collect(),
+            group: of(ResourceKind::Group).collect(),
+        }
+    }
+
+    fn get() -> &'static Self {
+        TABLE.get_or_init(|| {
+            #[cfg(test)]
+            return Self::with(&[custom::fixture()]);
+            #[cfg(not(test))]
+            Self::with(&[])
+        })
+    }
+}
+
+/// Takes custom extensions into the table: once, before anything reads it. The error names the one that can't stand there
+/// by its place.
+pub fn install(custom: &[Custom]) -> Result<(), (usize, String)> {
+    let mut others = BUILT_IN.to_vec();
+    for (index, one) in custom.iter().enumerate() {
+        one.check_beside(&others).map_err(|error| (index, error))?;
+        others.push(one.schema);
+    }
+    if custom.is_empty() || TABLE.set(Table::with(custom)).is_ok() {
+        return Ok(());
+    }
+    Err((0, "expected extensions to be installed before any schema is read".into()))
+}
+
+/// All schemas, in the order in which they are served.
+pub fn schemas() -> &'static [&'static Schema] {
+    &Table::get().all
+}
 
 /// The core schema of a type of resource.
 pub fn core(kind: ResourceKind) -> &'static Schema {
@@ -58,9 +109,18 @@ pub fn core(kind: ResourceKind) -> &'static Schema {
 /// The extensions that we know of a type of resource.
 pub fn extensions(kind: ResourceKind) -> &'static [&'static Schema] {
     match kind {
-        ResourceKind::User => &USER_EXTENSIONS,
-        ResourceKind::Group => &[],
+        ResourceKind::User => &Table::get().user,
+        ResourceKind::Group => &Table::get().group,
     }
+}
+
+/// The attributes of extensions that are unique, with their schemas.
+pub fn unique() -> impl Iterator<Item = (&'static Schema, &'static Attribute)> {
+    let extensions = extensions(ResourceKind::User).iter().chain(extensions(ResourceKind::Group));
+    extensions.flat_map(|schema| {
+        let unique = schema.attributes.iter().filter(|attribute| attribute.uniqueness == Uniqueness::Server);
+        unique.map(|attribute| (*schema, attribute))
+    })
 }
 
 /// A known extension of a type of resource by URN, without case (RFC 8141 §3 folds only parts of it; senders fold at will).
@@ -136,7 +196,7 @@ mod tests {
 
     #[test]
     fn no_name_stands_twice_in_a_schema() {
-        for schema in SCHEMAS {
+        for schema in schemas() {
             let mut names: Vec<_> = schema.attributes.iter().map(|a| a.name.to_ascii_lowercase()).collect();
             names.sort();
             names.dedup();

@@ -47,7 +47,7 @@ fn attribute_json(attribute: &Attribute) -> Value {
         Type::Complex(subs) => {
             put("subAttributes", subs.iter().map(attribute_json).collect());
         }
-        Type::Boolean | Type::DateTime => {}
+        Type::Boolean | Type::Integer | Type::Decimal | Type::DateTime => {}
         Type::String | Type::Binary | Type::Reference(_) => {
             put("caseExact", attribute.case_exact.into());
         }
@@ -65,11 +65,11 @@ fn attribute_json(attribute: &Attribute) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::schema::{SCHEMAS, USER_URN};
+    use crate::identity::schema::{ACCOUNTS_URN, ENTERPRISE_URN, USER_URN, schemas};
 
     #[test]
     fn every_schema_serves_what_rfc_7643_7_asks_of_an_attribute() {
-        for schema in SCHEMAS {
+        for schema in schemas() {
             let json = schema_json(schema, "https://x/scim/v2");
             assert_eq!(json["meta"]["location"], format!("https://x/scim/v2/Schemas/{}", schema.id));
             for attribute in json["attributes"].as_array().unwrap() {
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn user_name_is_served_as_required_and_unique() {
-        let json = schema_json(SCHEMAS[0], "");
+        let json = schema_json(schemas()[0], "");
         assert_eq!(json["id"], USER_URN);
         let name = &json["attributes"][0];
         assert_eq!((&name["name"], &name["required"]), (&json!("userName"), &json!(true)));
@@ -94,6 +94,9 @@ mod tests {
     fn the_user_type_names_its_extensions() {
         let json = resource_type_json(ResourceKind::User, "");
         assert_eq!(json["endpoint"], "/Users");
-        assert_eq!(json["schemaExtensions"].as_array().unwrap().len(), 2);
+        let named: Vec<_> =
+            json["schemaExtensions"].as_array().unwrap().iter().map(|one| one["schema"].as_str()).collect();
+        assert_eq!(named[..2], [Some(ENTERPRISE_URN), Some(ACCOUNTS_URN)]);
+        assert_eq!(named.len(), 3, "and that of the tests");
     }
 }

@@ -58,6 +58,34 @@ async fn a_patch_of_a_group_is_answered_as_its_idp_wants() {
 }
 
 #[tokio::test]
+async fn members_that_are_nobody_are_an_error_or_left_out_as_is_set() {
+    let settings = IdpSettings { skip_unknown_members: true, ..IdpSettings::default() };
+    let idps = BTreeMap::from([("okta".into(), settings)]);
+    let skips = App::with(Recorder::default(), Settings { idps, ..Settings::default() }).await;
+    for (app, status) in [(App::new().await, 400), (skips, 204)] {
+        let user = app.user("a").await;
+        let path = format!("/Groups/{}", app.group("g", &[]).await);
+        for nobody in ["fake-member-id", "00000000-0000-0000-0000-00000000002a", "00000000-0000-0000-0000-000000000000"]
+        {
+            let members = json!([{"value": nobody}, {"value": user}]);
+            let added = app.patch(&path, json!([{"op": "add", "path": "members", "value": members}])).await;
+            assert_eq!(added.status, status, "{nobody}");
+            let put = app.call("PUT", &path, Some(json!({"displayName": "g", "members": members}))).await;
+            let there = if status == 400 {
+                assert_eq!((put.status.as_u16(), &put.body["scimType"]), (400, &json!("invalidValue")), "{nobody}");
+                vec![]
+            } else {
+                vec![user.as_str()]
+            };
+            assert_eq!(values(&app.get(&path).await.body["members"]), there, "{nobody}");
+            // To remove nobody in particular is refused in any case: whoever was meant would stay.
+            let removal = json!([{"op": "remove", "path": "members", "value": [{"value": "fake-member-id"}]}]);
+            assert_eq!(app.patch(&path, removal).await.status, 400);
+        }
+    }
+}
+
+#[tokio::test]
 async fn groups_are_found_by_name_and_by_member() {
     let app = App::new().await;
     let user = app.user("a").await;

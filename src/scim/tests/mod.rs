@@ -1,7 +1,9 @@
 //! The routes against the real store: no socket, no server.
 
 mod app;
+mod extensions;
 mod groups;
 mod limits;
 mod protocol;
+mod transcripts;
 mod users;

@@ -4,8 +4,11 @@ use axum::body::Body;
 use http::Request;
 use serde_json::json;
 
-use super::app::App;
-use crate::{scim::MAX_BODY, store::Store};
+use super::app::{App, Recorder};
+use crate::{
+    scim::{IdpSettings, MAX_BODY, Settings},
+    store::Store,
+};
 
 const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
@@ -84,7 +87,7 @@ async fn the_server_says_what_it_can_do() {
     assert_eq!(app.send(open).await.body["patch"]["supported"], true);
     let wrong = app.request("GET", "/ServiceProviderConfig", None, &[("authorization", "Bearer x")]);
     assert_eq!(app.send(wrong).await.status, 401);
-    assert_eq!(app.get("/Schemas").await.body["totalResults"], 4);
+    assert_eq!(app.get("/Schemas").await.body["totalResults"], 5, "four, and that of the tests");
     assert_eq!(app.get("/ResourceTypes").await.body["totalResults"], 2);
     for path in ["/ResourceTypes/User", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User"] {
         let found = app.get(path).await;
@@ -123,4 +126,16 @@ async fn pages_are_as_asked_and_hold_everyone_once() {
     let search = json!({"filter": "userName eq \"u3\"", "attributes": ["userName"], "startIndex": 1, "count": 10});
     let found = app.post("/Users/.search", search).await.body;
     assert_eq!((&found["totalResults"], &found["Resources"][0]["userName"]), (&json!(1), &json!("u3")));
+}
+
+#[tokio::test]
+async fn what_a_client_refuses_is_left_out_of_what_the_server_says_of_itself() {
+    let okta = IdpSettings { omit: vec!["sort"], ..IdpSettings::default() };
+    let app =
+        App::with(Recorder::default(), Settings { idps: [("okta".into(), okta)].into(), ..Settings::default() }).await;
+    let entra = app.call_as_other("GET", "/ServiceProviderConfig", None).await.body;
+    let mut okta = app.get("/ServiceProviderConfig").await.body;
+    assert_eq!((okta.get("sort"), entra.get("sort").is_some()), (None, true));
+    okta["sort"] = entra["sort"].clone();
+    assert_eq!(okta, entra, "nothing else is");
 }

@@ -48,11 +48,20 @@ struct Plan<'a> {
     group: i64,
     slots: BTreeMap<i64, Slot>,
     known: HashMap<ResourceId, i64>,
+    /// How many to add were nobody here; `None`: that is an error.
+    skipped: Option<usize>,
 }
 
 /// Applies operations to a group in their order, and says what changed.
-pub fn apply(tx: &Tx<'_>, idp: i64, group: i64, operations: &[MemberOp]) -> Result<Delta, StoreError> {
-    let mut plan = Plan { conn: tx, idp, group, slots: BTreeMap::new(), known: HashMap::new() };
+pub fn apply(
+    tx: &Tx<'_>,
+    idp: i64,
+    group: i64,
+    operations: &[MemberOp],
+    skip_unknown: bool,
+) -> Result<Delta, StoreError> {
+    let skipped = skip_unknown.then_some(0);
+    let mut plan = Plan { conn: tx, idp, group, slots: BTreeMap::new(), known: HashMap::new(), skipped };
     for operation in operations {
         match operation {
             MemberOp::Add(ids) => plan.set(ids, true)?,
@@ -63,6 +72,9 @@ pub fn apply(tx: &Tx<'_>, idp: i64, group: i64, operations: &[MemberOp]) -> Resu
                 plan.set(ids, true)?;
             }
         }
+    }
+    if let Some(skipped @ 1..) = plan.skipped {
+        tracing::warn!(group, skipped, "members that are nobody of this identity provider were left out");
     }
     let mut delta = Delta::default();
     for slot in plan.slots.into_values() {
@@ -92,7 +104,11 @@ impl Plan<'_> {
                         slot.is = is;
                     }
                 }
-                None if is => return Err(StoreError::UnknownMember(id.to_string())),
+                None if is => match &mut self.skipped {
+                    Some(skipped) => *skipped += 1,
+                    None if *id == ResourceId::NOBODY => return Err(StoreError::UnknownMember("(no id)".into())),
+                    None => return Err(StoreError::UnknownMember(id.to_string())),
+                },
                 // Nobody here: not a member either.
                 None => {}
             }

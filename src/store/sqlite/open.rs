@@ -11,6 +11,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::unique;
 use crate::store::StoreError;
 
 /// `application_id` in the file's header: "SCTK".
@@ -56,6 +57,7 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
     writer.pragma_update(None, "cache_size", -32_768)?;
     writer.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     writer.pragma_update(None, "journal_size_limit", 67_108_864)?;
+    unique::prepare(&writer)?;
     // A new file is durable only when its name is: SQLite syncs the file, the directory is ours to sync.
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| io_error(directory, &error))?;
     let readers = (0..READERS)

@@ -11,6 +11,7 @@ use super::{
     rows::{Id, Json, Kind, Time},
     tell,
     tx::Tx,
+    unique,
 };
 use crate::{
     api::RevocationReason,
@@ -103,7 +104,7 @@ pub fn create(tx: &mut Tx<'_>, idp_name: &IdpName, kind: ResourceKind, edit: Edi
     let mut changes = vec![Change::Put(Box::new(resource.clone()))];
     let delta = match kind {
         ResourceKind::User => members::Delta::default(),
-        ResourceKind::Group => members::apply(tx, idp, ordinal, &edit.members)?,
+        ResourceKind::Group => members::apply(tx, idp, ordinal, &edit.members, edit.skip_unknown_members)?,
     };
     let entry = match kind {
         ResourceKind::User => {
@@ -130,7 +131,7 @@ pub fn edit(
     let edit = edit(&before)?;
     let delta = match kind {
         ResourceKind::User => members::Delta::default(),
-        ResourceKind::Group => members::apply(tx, idp, ordinal, &edit.members)?,
+        ResourceKind::Group => members::apply(tx, idp, ordinal, &edit.members, edit.skip_unknown_members)?,
     };
     let attributes_changed = before.attributes != edit.attributes || before.external_id != edit.external_id;
     if !attributes_changed && delta.is_empty() {
@@ -290,6 +291,8 @@ fn uniqueness(error: rusqlite::Error, resource: &Resource) -> StoreError {
         (attribute, resource.name())
     } else if text.ends_with("resources.external_id") {
         ("externalId", resource.external_id.as_deref().unwrap_or_default())
+    } else if let Some((attribute, value)) = unique::violated(text, resource) {
+        return StoreError::Uniqueness { kind: resource.kind.as_str(), attribute, value };
     } else {
         return error.into();
     };

@@ -109,7 +109,7 @@ impl World {
             let mut edit = Edit {
                 external_id: stored.external_id.clone(),
                 attributes: stored.attributes.clone(),
-                members: Vec::new(),
+                ..Edit::default()
             };
             change(&mut edit);
             Ok(edit)

@@ -187,8 +187,8 @@ async fn a_change_of_one_member_costs_the_same_in_a_group_of_ten_and_of_twenty_t
             let mut times = Vec::new();
             for _ in 0..20 {
                 let start = std::time::Instant::now();
-                super::super::members::apply(tx, idp, group, &[MemberOp::Add(vec![one])])?;
-                super::super::members::apply(tx, idp, group, &[MemberOp::Remove(vec![one])])?;
+                super::super::members::apply(tx, idp, group, &[MemberOp::Add(vec![one])], false)?;
+                super::super::members::apply(tx, idp, group, &[MemberOp::Remove(vec![one])], false)?;
                 times.push(start.elapsed());
             }
             best.push(times.into_iter().min().unwrap());

@@ -1,0 +1,31 @@
+//! An extension's attributes, each as its schema says that it is returned (RFC 7643 §2.2).
+
+use serde_json::{Map, Value};
+
+use super::Projection;
+use crate::identity::schema::{Returned, Schema};
+
+/// The part of an extension that is shown; `None` if nothing is.
+pub(super) fn shown(schema: &Schema, held: &Value, projection: &Projection) -> Option<Value> {
+    let mut rest = held.as_object()?.clone();
+    let mut always = Map::new();
+    for attribute in schema.attributes {
+        match attribute.returned {
+            Returned::Always => {
+                if let Some(value) = rest.remove(attribute.name) {
+                    always.insert(attribute.name.to_owned(), value);
+                }
+            }
+            Returned::Request if !projection.asks_within(&[schema.id, attribute.name]) => {
+                rest.remove(attribute.name);
+            }
+            Returned::Request | Returned::Default => {}
+        }
+    }
+    let mut shown = match projection.keep(schema.id, Value::Object(rest)) {
+        Some(Value::Object(shown)) => shown,
+        _ => Map::new(),
+    };
+    shown.extend(always);
+    (!shown.is_empty()).then_some(Value::Object(shown))
+}
