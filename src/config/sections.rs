@@ -185,13 +185,17 @@ pub struct Scim {
     pub omit: BTreeSet<Omissible>,
     /// Extensions beside the built-in ones.
     pub extensions: Vec<Extension>,
+    /// How long after a page of a list its cursor may be used.
+    pub cursor_timeout: Span,
 }
 
 impl Default for Scim {
     fn default() -> Self {
         // IPSIE asks for 25 and more; an import of ten thousand people takes half a minute.
         let requests_per_second = 500;
-        Self { revocation_wait: Span::seconds(5), requests_per_second, omit: BTreeSet::new(), extensions: Vec::new() }
+        let (revocation_wait, cursor_timeout) = (Span::seconds(5), Span::minutes(60));
+        let (omit, extensions) = (BTreeSet::new(), Vec::new());
+        Self { revocation_wait, requests_per_second, omit, extensions, cursor_timeout }
     }
 }
 

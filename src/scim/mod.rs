@@ -7,6 +7,7 @@ mod answer;
 mod auth;
 mod body;
 mod create;
+mod cursor;
 mod delete;
 mod discovery;
 mod error;

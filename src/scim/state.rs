@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use chrono::Duration;
 use tokio_util::task::TaskTracker;
 
 use super::TokenTable;
@@ -41,12 +42,20 @@ pub struct IdpSettings {
 }
 
 /// How each IdP is served.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Those that are not named.
     pub default: IdpSettings,
     /// Those that are.
     pub idps: BTreeMap<IdpName, IdpSettings>,
+    /// How long after a page its cursor may be used.
+    pub cursor_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { default: IdpSettings::default(), idps: BTreeMap::new(), cursor_timeout: Duration::hours(1) }
+    }
 }
 
 impl Settings {

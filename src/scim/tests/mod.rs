@@ -1,6 +1,7 @@
 //! The routes against the real store: no socket, no server.
 
 mod app;
+mod cursors;
 mod extensions;
 mod groups;
 mod limits;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     identity::{Filter, IndexedAttribute, ResourceId, ResourceKind, fold},
-    store::{ListQuery, Page, StoreError},
+    store::{ListQuery, Page, Start, StoreError},
 };
 
 /// Resources that are read at a time for a filter that no index answers.
@@ -19,59 +19,98 @@ const SCAN: usize = 500;
 /// A page of resources in the order of their creation.
 pub fn list(conn: &Connection, query: &ListQuery) -> Result<Page, StoreError> {
     let idp = resources::idp(conn, &query.idp)?;
-    let skip = query.start_index.saturating_sub(1);
-    let Some(filter) = &query.filter else { return unfiltered(conn, idp, query, skip) };
-    let mut taken = Taken { filter, skip, count: query.count, page: Page::default() };
+    let Some(filter) = &query.filter else { return unfiltered(conn, idp, query) };
+    let mut taken = Taken { conn, filter, query, seen: 0, last: 0, page: Page::default() };
     match filter.indexable(query.kind) {
         Some((attribute, value)) => {
             for stored in indexed(conn, idp, query.kind, attribute, value)? {
-                taken.look_at(conn, stored)?;
+                taken.look_at(stored)?;
             }
+            taken.page.total = Some(taken.seen);
         }
-        None => scan(conn, idp, query.kind, |stored| taken.look_at(conn, stored))?,
+        None => match query.start {
+            Start::Index(_) => {
+                scan(conn, idp, query.kind, 0, |stored| taken.look_at(stored).map(|()| true))?;
+                taken.page.total = Some(taken.seen);
+            }
+            // To count the rest would make each page cost the whole directory.
+            Start::After(place) => scan(conn, idp, query.kind, place, |stored| {
+                taken.look_at(stored)?;
+                Ok(taken.page.next.is_none())
+            })?,
+        },
     }
     Ok(taken.page)
 }
 
+/// What matches, as it goes by in the order of creation.
 struct Taken<'a> {
+    conn: &'a Connection,
     filter: &'a Filter,
-    skip: usize,
-    count: usize,
+    query: &'a ListQuery,
+    seen: usize,
+    last: i64,
     page: Page,
 }
 
 impl Taken<'_> {
-    fn look_at(&mut self, conn: &Connection, stored: Stored) -> Result<(), StoreError> {
-        let members = if stored.resource.kind == ResourceKind::Group && self.filter.needs_members() {
-            members::ids(conn, stored.ordinal)?
-        } else {
-            Vec::new()
+    fn look_at(&mut self, stored: Stored) -> Result<(), StoreError> {
+        if !matches(self.conn, self.filter, &stored)? {
+            return Ok(());
+        }
+        self.seen += 1;
+        let begun = match self.query.start {
+            Start::Index(index) => self.seen >= index,
+            Start::After(place) => stored.ordinal > place,
         };
-        if self.filter.matches(&stored.resource, &members) {
-            self.page.total += 1;
-            if self.page.total > self.skip && self.page.resources.len() < self.count {
-                self.page.resources.push(stored.resource);
-            }
+        if begun && self.page.resources.len() < self.query.count {
+            self.last = stored.ordinal;
+            self.page.resources.push(stored.resource);
+        } else if let (true, Start::After(place)) = (begun, self.query.start) {
+            self.page.next = Some(self.last.max(place));
         }
         Ok(())
     }
 }
 
-fn unfiltered(conn: &Connection, idp: i64, query: &ListQuery, skip: usize) -> Result<Page, StoreError> {
-    let counts = conn.prepare_cached("SELECT users, groups FROM idps WHERE id = ?1")?.query_row([idp], |row| {
-        Ok(match query.kind {
-            ResourceKind::User => row.get::<_, i64>(0)?,
-            ResourceKind::Group => row.get::<_, i64>(1)?,
-        })
-    })?;
-    let (count, skip) = (i64::try_from(query.count).unwrap_or(i64::MAX), i64::try_from(skip).unwrap_or(i64::MAX));
-    let found = select(
-        conn,
-        "p.idp = ?1 AND p.kind = ?2 ORDER BY p.ordinal LIMIT ?3 OFFSET ?4",
-        params![idp, Kind(query.kind), count, skip],
-    )?;
-    let resources = found.into_iter().map(|stored| stored.resource).collect();
-    Ok(Page { total: usize::try_from(counts).unwrap_or(0), resources })
+/// Whether a resource matches. Members are read only for a filter that looks at them.
+fn matches(conn: &Connection, filter: &Filter, stored: &Stored) -> Result<bool, StoreError> {
+    let members = if stored.resource.kind == ResourceKind::Group && filter.needs_members() {
+        members::ids(conn, stored.ordinal)?
+    } else {
+        Vec::new()
+    };
+    Ok(filter.matches(&stored.resource, &members))
+}
+
+fn unfiltered(conn: &Connection, idp: i64, query: &ListQuery) -> Result<Page, StoreError> {
+    let total = Some(total(conn, idp, query.kind)?);
+    let kind = Kind(query.kind);
+    match query.start {
+        Start::Index(index) => {
+            let filter = "p.idp = ?1 AND p.kind = ?2 ORDER BY p.ordinal LIMIT ?3 OFFSET ?4";
+            let skip = whole(index.saturating_sub(1));
+            let found = select(conn, filter, params![idp, kind, whole(query.count), skip])?;
+            Ok(Page { total, resources: found.into_iter().map(|stored| stored.resource).collect(), next: None })
+        }
+        Start::After(place) => {
+            // One more than asked for tells whether there is another page.
+            let mut found = after(conn, idp, query.kind, place, query.count.saturating_add(1))?;
+            let more = found.len() > query.count;
+            found.truncate(query.count);
+            let next = more.then(|| found.last().map_or(place, |last| last.ordinal));
+            Ok(Page { total, resources: found.into_iter().map(|stored| stored.resource).collect(), next })
+        }
+    }
+}
+
+fn total(conn: &Connection, idp: i64, kind: ResourceKind) -> Result<usize, StoreError> {
+    let sql = match kind {
+        ResourceKind::User => "SELECT users FROM idps WHERE id = ?1",
+        ResourceKind::Group => "SELECT groups FROM idps WHERE id = ?1",
+    };
+    let total: i64 = conn.prepare_cached(sql)?.query_row([idp], |row| row.get(0))?;
+    Ok(usize::try_from(total).unwrap_or(0))
 }
 
 fn indexed(
@@ -95,24 +134,33 @@ fn indexed(
     }
 }
 
-/// Gives all resources of a kind to `each`, `SCAN` in memory at a time.
+/// Gives the resources of a kind that stand after a place to `each` until it has enough, `SCAN` in memory at a time.
 pub fn scan(
     conn: &Connection,
     idp: i64,
     kind: ResourceKind,
-    mut each: impl FnMut(Stored) -> Result<(), StoreError>,
+    mut place: i64,
+    mut each: impl FnMut(Stored) -> Result<bool, StoreError>,
 ) -> Result<(), StoreError> {
-    let mut after = 0_i64;
     loop {
-        let filter = "p.idp = ?1 AND p.kind = ?2 AND p.ordinal > ?3 ORDER BY p.ordinal LIMIT ?4";
-        let limit = i64::try_from(SCAN).unwrap_or(i64::MAX);
-        let found = select(conn, filter, params![idp, Kind(kind), after, limit])?;
+        let found = after(conn, idp, kind, place, SCAN)?;
         let Some(last) = found.last() else { return Ok(()) };
-        after = last.ordinal;
+        place = last.ordinal;
         for stored in found {
-            each(stored)?;
+            if !each(stored)? {
+                return Ok(());
+            }
         }
     }
+}
+
+fn after(conn: &Connection, idp: i64, kind: ResourceKind, place: i64, count: usize) -> Result<Vec<Stored>, StoreError> {
+    let filter = "p.idp = ?1 AND p.kind = ?2 AND p.ordinal > ?3 ORDER BY p.ordinal LIMIT ?4";
+    select(conn, filter, params![idp, Kind(kind), place, whole(count)])
+}
+
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn select(conn: &Connection, filter: &str, params: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {
