@@ -13,6 +13,7 @@ mod path;
 mod render;
 mod resource;
 pub mod schema;
+mod sort;
 
 pub use body::*;
 pub use error::*;
@@ -21,3 +22,4 @@ pub use mode::*;
 pub use path::*;
 pub use render::*;
 pub use resource::*;
+pub use sort::*;

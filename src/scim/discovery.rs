@@ -40,7 +40,7 @@ pub(super) async fn service_provider_config(
         "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": MAX_BODY},
         "filter": {"supported": true, "maxResults": MAX_COUNT},
         "changePassword": {"supported": false},
-        "sort": {"supported": false},
+        "sort": {"supported": true},
         "etag": {"supported": true},
         "pagination": {
             "cursor": true,

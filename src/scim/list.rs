@@ -13,7 +13,7 @@ use super::{
     params::{Paging, Params},
 };
 use crate::{
-    identity::{Filter, ResourceKind},
+    identity::{Filter, ResourceKind, ScimError, ScimType, Sort},
     store::{ListQuery, Page, Start},
 };
 
@@ -51,6 +51,7 @@ struct Lister<'a> {
     caller: &'a Caller,
     params: &'a Params,
     parts: Vec<(ResourceKind, Option<Filter>)>,
+    sort: Option<Sort>,
 }
 
 impl<'a> Lister<'a> {
@@ -68,10 +69,19 @@ impl<'a> Lister<'a> {
                 Err(error) => unknown = Some(error),
             }
         }
-        match unknown {
-            Some(error) if parts.is_empty() => Err(error.into()),
-            _ => Ok(Self { state, caller, params, parts }),
+        if let (Some(error), []) = (unknown, parts.as_slice()) {
+            return Err(error.into());
         }
+        let sorts = kinds.iter().map(|kind| params.sort(*kind)).collect::<Result<Option<Vec<_>>, _>>()?;
+        let sort = match sorts.as_deref() {
+            None => None,
+            Some([sort]) => Some(sort.clone()),
+            Some(_) => {
+                let detail = "expected no sortBy over several types: sort at /Users/.search or /Groups/.search";
+                return Err(ScimError::bad(ScimType::InvalidValue, detail).into());
+            }
+        };
+        Ok(Self { state, caller, params, parts, sort })
     }
 
     async fn list(&self) -> Result<Response, Failure> {
@@ -86,7 +96,11 @@ impl<'a> Lister<'a> {
         let (mut total, mut resources) = (0, Vec::new());
         for part in &self.parts {
             let begin = start.saturating_sub(total).max(1);
-            let page = self.page(part, Start::Index(begin), count.saturating_sub(resources.len())).await?;
+            let begin = match &self.sort {
+                Some(sort) => Start::Sorted(sort.clone(), begin),
+                None => Start::Index(begin),
+            };
+            let page = self.page(part, begin, count.saturating_sub(resources.len())).await?;
             total += page.total.unwrap_or_default();
             self.show(part.0, &page, &mut resources).await?;
         }

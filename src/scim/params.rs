@@ -6,14 +6,14 @@ use http::request::Parts;
 use serde_json::Value;
 
 use super::{ScimState, error::Failure};
-use crate::identity::{Projection, ResourceKind, ScimError, ScimType};
+use crate::identity::{Projection, ResourceKind, ScimError, ScimType, Sort};
 
 /// Largest page.
 pub(super) const MAX_COUNT: usize = 1_000;
 /// Size of a page of which none was asked for.
 pub(super) const DEFAULT_COUNT: usize = 100;
 
-/// The parameters. Sorting is not supported and so ignored (RFC 7644 §3.4.2.3).
+/// The parameters.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Params {
     pub(super) filter: Option<String>,
@@ -22,6 +22,8 @@ pub(super) struct Params {
     start_index: Option<i64>,
     count: Option<String>,
     cursor: Option<String>,
+    sort_by: Option<String>,
+    sort_order: Option<String>,
 }
 
 /// Which page is asked for, and of how many at most.
@@ -72,6 +74,22 @@ impl Params {
         Projection::read(self.attributes.as_deref(), self.excluded.as_deref(), kind)
     }
 
+    /// Only these attributes, as if a client had asked for no others.
+    pub(super) fn only(attributes: &str) -> Self {
+        Self { attributes: Some(attributes.to_owned()), ..Self::default() }
+    }
+
+    /// In which order; `None`: of creation. A walk by cursor has that one only: in another, who is renamed meanwhile
+    /// would be shown twice or not at all.
+    pub(super) fn sort(&self, kind: ResourceKind) -> Result<Option<Sort>, ScimError> {
+        let Some(by) = &self.sort_by else { return Ok(None) };
+        if self.cursor.is_some() {
+            let detail = "expected no sortBy with a cursor, which keeps to the order of creation; sort by startIndex";
+            return Err(ScimError::bad(ScimType::InvalidValue, detail));
+        }
+        Sort::parse(by, self.sort_order.as_deref(), kind).map(Some)
+    }
+
     /// Which page is asked for. By index, a `startIndex` of less than one counts as one and a negative `count` as none
     /// (RFC 7644 §3.4.2.4); by cursor, a page of none would never end (RFC 9865 §2.1). More than `MAX_COUNT` is no error
     /// in either: a page may be smaller than was asked for.
@@ -102,6 +120,8 @@ impl Params {
             "startindex" => self.start_index = Some(number(name, &value)?),
             "count" => self.count = Some(value),
             "cursor" => self.cursor = Some(value),
+            "sortby" if !value.trim().is_empty() => self.sort_by = Some(value),
+            "sortorder" => self.sort_order = Some(value),
             _ => {}
         }
         Ok(())

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     api::{GrantPhase, ObjectRef, Receipt, RevocationReason},
     directory::Change,
-    identity::{Filter, IdpName, Resource, ResourceId, ResourceKind},
+    identity::{IdpName, Resource, ResourceId, ResourceKind},
     policy::PolicyFacts,
     ticket::SecretHash,
 };
@@ -46,42 +46,6 @@ pub struct MemberRecord {
     pub kind: ResourceKind,
     /// `userName` or `displayName`.
     pub name: String,
-}
-
-/// What to list.
-#[derive(Clone, Debug)]
-pub struct ListQuery {
-    /// Whose.
-    pub idp: IdpName,
-    /// Of which type.
-    pub kind: ResourceKind,
-    /// Which; all if absent.
-    pub filter: Option<Filter>,
-    /// From which on.
-    pub start: Start,
-    /// How many at most.
-    pub count: usize,
-}
-
-/// Where a page begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// At the n-th match, 1-based (RFC 7644 §3.4.2.4).
-    Index(usize),
-    /// After this place in the order of creation; 0 is before all (RFC 9865). No resource ever changes its place, so a
-    /// walk from place to place meets all that live through it, once.
-    After(i64),
-}
-
-/// A page of a list.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page {
-    /// How many match in all. `None` where only reading them all would tell, and the page begins after a place.
-    pub total: Option<usize>,
-    /// These.
-    pub resources: Vec<Resource>,
-    /// The place after which the next page begins, where more match.
-    pub next: Option<i64>,
 }
 
 /// What a SCIM write did.

@@ -6,5 +6,6 @@ mod extensions;
 mod groups;
 mod limits;
 mod protocol;
+mod sorting;
 mod transcripts;
 mod users;

@@ -7,6 +7,7 @@ use super::{
     members,
     resources::{self, Stored},
     rows::{Id, Kind},
+    sorted,
 };
 use crate::{
     identity::{Filter, IndexedAttribute, ResourceId, ResourceKind, fold},
@@ -16,37 +17,33 @@ use crate::{
 /// Resources that are read at a time for a filter that no index answers.
 const SCAN: usize = 500;
 
-/// A page of resources in the order of their creation.
+/// A page of resources.
 pub fn list(conn: &Connection, query: &ListQuery) -> Result<Page, StoreError> {
     let idp = resources::idp(conn, &query.idp)?;
-    let Some(filter) = &query.filter else { return unfiltered(conn, idp, query) };
-    let mut taken = Taken { conn, filter, query, seen: 0, last: 0, page: Page::default() };
-    match filter.indexable(query.kind) {
-        Some((attribute, value)) => {
-            for stored in indexed(conn, idp, query.kind, attribute, value)? {
-                taken.look_at(stored)?;
-            }
+    let mut taken = Taken { query, seen: 0, last: 0, page: Page::default() };
+    match (&query.start, &query.filter) {
+        (Start::Sorted(sort, index), _) => return sorted::list(conn, idp, query, sort, *index),
+        (_, None) => return unfiltered(conn, idp, query),
+        // To count the rest would make each page cost the whole directory.
+        (Start::After(place), Some(filter)) if filter.indexable(query.kind).is_none() => {
+            matching(conn, idp, query, *place, |stored| {
+                taken.look_at(stored);
+                Ok(taken.page.next.is_none())
+            })?;
+        }
+        (_, Some(_)) => {
+            matching(conn, idp, query, 0, |stored| {
+                taken.look_at(stored);
+                Ok(true)
+            })?;
             taken.page.total = Some(taken.seen);
         }
-        None => match query.start {
-            Start::Index(_) => {
-                scan(conn, idp, query.kind, 0, |stored| taken.look_at(stored).map(|()| true))?;
-                taken.page.total = Some(taken.seen);
-            }
-            // To count the rest would make each page cost the whole directory.
-            Start::After(place) => scan(conn, idp, query.kind, place, |stored| {
-                taken.look_at(stored)?;
-                Ok(taken.page.next.is_none())
-            })?,
-        },
     }
     Ok(taken.page)
 }
 
 /// What matches, as it goes by in the order of creation.
 struct Taken<'a> {
-    conn: &'a Connection,
-    filter: &'a Filter,
     query: &'a ListQuery,
     seen: usize,
     last: i64,
@@ -54,23 +51,44 @@ struct Taken<'a> {
 }
 
 impl Taken<'_> {
-    fn look_at(&mut self, stored: Stored) -> Result<(), StoreError> {
-        if !matches(self.conn, self.filter, &stored)? {
-            return Ok(());
-        }
+    fn look_at(&mut self, stored: Stored) {
         self.seen += 1;
-        let begun = match self.query.start {
-            Start::Index(index) => self.seen >= index,
-            Start::After(place) => stored.ordinal > place,
+        let after = match self.query.start {
+            Start::Index(index) | Start::Sorted(_, index) if self.seen < index => return,
+            Start::After(place) if stored.ordinal <= place => return,
+            Start::After(place) => Some(place),
+            Start::Index(_) | Start::Sorted(..) => None,
         };
-        if begun && self.page.resources.len() < self.query.count {
+        if self.page.resources.len() < self.query.count {
             self.last = stored.ordinal;
             self.page.resources.push(stored.resource);
-        } else if let (true, Start::After(place)) = (begun, self.query.start) {
+        } else if let Some(place) = after {
             self.page.next = Some(self.last.max(place));
         }
-        Ok(())
     }
+}
+
+/// Gives what the query's filter matches to `each` until it has enough, in the order of creation. An index's answer is
+/// whole, whatever the place.
+pub fn matching(
+    conn: &Connection,
+    idp: i64,
+    query: &ListQuery,
+    place: i64,
+    mut each: impl FnMut(Stored) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    let Some(filter) = &query.filter else { return scan(conn, idp, query.kind, place, each) };
+    let Some((attribute, value)) = filter.indexable(query.kind) else {
+        return scan(conn, idp, query.kind, place, |stored| {
+            if matches(conn, filter, &stored)? { each(stored) } else { Ok(true) }
+        });
+    };
+    for stored in indexed(conn, idp, query.kind, attribute, value)? {
+        if matches(conn, filter, &stored)? && !each(stored)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a resource matches. Members are read only for a filter that looks at them.
@@ -87,7 +105,7 @@ fn unfiltered(conn: &Connection, idp: i64, query: &ListQuery) -> Result<Page, St
     let total = Some(total(conn, idp, query.kind)?);
     let kind = Kind(query.kind);
     match query.start {
-        Start::Index(index) => {
+        Start::Index(index) | Start::Sorted(_, index) => {
             let filter = "p.idp = ?1 AND p.kind = ?2 ORDER BY p.ordinal LIMIT ?3 OFFSET ?4";
             let skip = whole(index.saturating_sub(1));
             let found = select(conn, filter, params![idp, kind, whole(query.count), skip])?;
@@ -104,7 +122,7 @@ fn unfiltered(conn: &Connection, idp: i64, query: &ListQuery) -> Result<Page, St
     }
 }
 
-fn total(conn: &Connection, idp: i64, kind: ResourceKind) -> Result<usize, StoreError> {
+pub fn total(conn: &Connection, idp: i64, kind: ResourceKind) -> Result<usize, StoreError> {
     let sql = match kind {
         ResourceKind::User => "SELECT users FROM idps WHERE id = ?1",
         ResourceKind::Group => "SELECT groups FROM idps WHERE id = ?1",
@@ -159,11 +177,11 @@ fn after(conn: &Connection, idp: i64, kind: ResourceKind, place: i64, count: usi
     select(conn, filter, params![idp, Kind(kind), place, whole(count)])
 }
 
-fn whole(count: usize) -> i64 {
+pub fn whole(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn select(conn: &Connection, filter: &str, params: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {
+pub fn select(conn: &Connection, filter: &str, params: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {
     let columns = resources::COLUMNS;
     let sql = format!("SELECT {columns} FROM resources p JOIN idps i ON i.id = p.idp WHERE {filter}");
     let mut select = conn.prepare_cached(&sql)?;
