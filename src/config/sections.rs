@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
     path::PathBuf,
 };
 
@@ -187,6 +188,8 @@ pub struct Scim {
     pub extensions: Vec<Extension>,
     /// How long after a page of a list its cursor may be used.
     pub cursor_timeout: Span,
+    /// How much one Bulk request may hold.
+    pub bulk: Bulk,
 }
 
 impl Default for Scim {
@@ -195,7 +198,7 @@ impl Default for Scim {
         let requests_per_second = 500;
         let (revocation_wait, cursor_timeout) = (Span::seconds(5), Span::minutes(60));
         let (omit, extensions) = (BTreeSet::new(), Vec::new());
-        Self { revocation_wait, requests_per_second, omit, extensions, cursor_timeout }
+        Self { revocation_wait, requests_per_second, omit, extensions, cursor_timeout, bulk: Bulk::default() }
     }
 }
 
@@ -226,6 +229,23 @@ impl From<ExtensionOf> for ResourceKind {
             ExtensionOf::User => Self::User,
             ExtensionOf::Group => Self::Group,
         }
+    }
+}
+
+/// How much one Bulk request may hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Bulk {
+    /// Most operations.
+    pub max_operations: NonZeroUsize,
+    /// Largest body, bytes.
+    pub max_payload_size: NonZeroUsize,
+}
+
+impl Default for Bulk {
+    fn default() -> Self {
+        let one = NonZeroUsize::MIN;
+        Self { max_operations: one.saturating_add(999), max_payload_size: one.saturating_add(1024 * 1024 - 1) }
     }
 }
 

@@ -14,7 +14,6 @@ use super::{
     ScimState,
     answer::{self, List},
     auth::{Caller, caller},
-    body::MAX_BODY,
     error::Failure,
     params::{DEFAULT_COUNT, MAX_COUNT, Params},
 };
@@ -37,7 +36,11 @@ pub(super) async fn service_provider_config(
     let mut config = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": {"supported": true},
-        "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": MAX_BODY},
+        "bulk": {
+            "supported": true,
+            "maxOperations": state.settings.bulk.max_operations,
+            "maxPayloadSize": state.settings.bulk.max_payload_size,
+        },
         "filter": {"supported": true, "maxResults": MAX_COUNT},
         "changePassword": {"supported": false},
         "sort": {"supported": true},

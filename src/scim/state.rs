@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::Duration;
 use tokio_util::task::TaskTracker;
 
-use super::TokenTable;
+use super::{BulkLimits, TokenTable};
 use crate::{
     clock::Clock,
     identity::{IdpName, Mode},
@@ -50,11 +50,14 @@ pub struct Settings {
     pub idps: BTreeMap<IdpName, IdpSettings>,
     /// How long after a page its cursor may be used.
     pub cursor_timeout: Duration,
+    /// How much one Bulk request may hold.
+    pub bulk: BulkLimits,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { default: IdpSettings::default(), idps: BTreeMap::new(), cursor_timeout: Duration::hours(1) }
+        let (default, idps, bulk) = (IdpSettings::default(), BTreeMap::new(), BulkLimits::default());
+        Self { default, idps, cursor_timeout: Duration::hours(1), bulk }
     }
 }
 

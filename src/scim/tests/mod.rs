@@ -1,6 +1,7 @@
 //! The routes against the real store: no socket, no server.
 
 mod app;
+mod bulk;
 mod cursors;
 mod extensions;
 mod groups;

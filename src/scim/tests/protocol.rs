@@ -40,7 +40,7 @@ async fn what_is_wrong_is_said_in_scims_own_form() {
         ("GET", "/Nothing", None, 404, None),
         ("GET", "", None, 404, None),
         ("PATCH", "/Users", Some(json!({})), 405, None),
-        ("POST", "/Bulk", Some(json!({})), 501, None),
+        ("GET", "/Bulk", None, 405, None),
         ("GET", "/Me", None, 501, None),
         ("GET", "/Users/x", None, 404, None),
         ("GET", "/Users?filter=shoeSize%20eq%207", None, 400, Some("invalidFilter")),
