@@ -6,6 +6,8 @@ mod body;
 mod coerce;
 mod error;
 pub mod filter;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod immutable;
 mod mode;
 pub mod patch;

@@ -56,6 +56,7 @@ pub fn router(state: ScimState) -> Router {
         .route("/scim/v2/Me", axum::routing::any(error::not_implemented))
         .route("/scim/v2/Bulk", post(bulk::bulk))
         .route("/scim/v2", axum::routing::any(error::no_endpoint))
+        .route("/scim/v2/", axum::routing::any(error::no_endpoint))
         .route("/scim/v2/{*rest}", axum::routing::any(error::no_endpoint))
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn(observe::observe))

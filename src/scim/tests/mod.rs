@@ -4,6 +4,7 @@ mod app;
 mod bulk;
 mod cursors;
 mod extensions;
+mod fuzz;
 mod groups;
 mod limits;
 mod protocol;

@@ -39,6 +39,7 @@ async fn what_is_wrong_is_said_in_scims_own_form() {
     for (method, path, body, status, scim_type) in [
         ("GET", "/Nothing", None, 404, None),
         ("GET", "", None, 404, None),
+        ("GET", "/", None, 404, None),
         ("PATCH", "/Users", Some(json!({})), 405, None),
         ("GET", "/Bulk", None, 405, None),
         ("GET", "/Me", None, 501, None),
