@@ -195,6 +195,12 @@ mod tests {
     }
 
     #[test]
+    fn an_extension_that_we_do_not_know_may_end_in_its_version() {
+        let body = json!({"userName": "a", "active": true, "urn:acme:scim:1.0": {"badge": 7}});
+        assert_eq!(Value::Object(user(body.clone()).unwrap().attributes), body);
+    }
+
+    #[test]
     fn a_put_without_members_empties_the_group() {
         let whole = Whole::read(json!({"displayName": "g"}), ResourceKind::Group, Mode::Compat).unwrap();
         let edit = whole.replace(&current(ResourceKind::Group, json!({"displayName": "g"}))).unwrap();

@@ -72,14 +72,13 @@ impl<'a> Lister<'a> {
         if let (Some(error), []) = (unknown, parts.as_slice()) {
             return Err(error.into());
         }
-        let sorts = kinds.iter().map(|kind| params.sort(*kind)).collect::<Result<Option<Vec<_>>, _>>()?;
-        let sort = match sorts.as_deref() {
-            None => None,
-            Some([sort]) => Some(sort.clone()),
-            Some(_) => {
+        let sort = match parts.as_slice() {
+            [(kind, _)] => params.sort(*kind)?,
+            _ if params.is_sorted() => {
                 let detail = "expected no sortBy over several types: sort at /Users/.search or /Groups/.search";
                 return Err(ScimError::bad(ScimType::InvalidValue, detail).into());
             }
+            _ => None,
         };
         Ok(Self { state, caller, params, parts, sort })
     }

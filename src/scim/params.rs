@@ -79,6 +79,11 @@ impl Params {
         Self { attributes: Some(attributes.to_owned()), ..Self::default() }
     }
 
+    /// Whether an order is asked for.
+    pub(super) fn is_sorted(&self) -> bool {
+        self.sort_by.is_some()
+    }
+
     /// In which order; `None`: of creation. A walk by cursor has that one only: in another, who is renamed meanwhile
     /// would be shown twice or not at all.
     pub(super) fn sort(&self, kind: ResourceKind) -> Result<Option<Sort>, ScimError> {

@@ -49,7 +49,7 @@ pub(crate) fn bounded<T>(work: impl FnOnce() -> T) -> Result<T, TestCaseError> {
     let (start, began) = (on_processor(), Instant::now());
     let done = work();
     let took = match (start, on_processor()) {
-        (Some(start), Some(end)) => end - start,
+        (Some(start), Some(end)) => end.saturating_sub(start),
         _ => began.elapsed(),
     };
     // Unoptimised. The longest inputs take some milliseconds; what is quadratic in them takes seconds.

@@ -43,11 +43,11 @@ fn sent() -> impl Strategy<Value = Sent> {
     let tag = prop_oneof![soup(), Just("*".to_owned()), Just("W/\"1\"".to_owned())];
     let header =
         prop::option::of((prop::sample::select(&["if-match", "if-none-match", "prefer", "content-type"][..]), tag));
-    let patch = operations().prop_map(|operations| json!({"Operations": operations})).boxed();
+    let change = operations().prop_map(|operations| json!({"Operations": operations})).boxed();
     let text = prop_oneof![
         object(any_json()).prop_map(|body| body.to_string()),
-        patch.clone().prop_map(|body| body.to_string()),
-        bulk(patch).prop_map(|body| body.to_string()),
+        change.clone().prop_map(|body| body.to_string()),
+        bulk(change).prop_map(|body| body.to_string()),
         any_json().prop_map(|body| body.to_string()),
         (prop::sample::select(&["[", "{\"a\":", "\"", "7", "-", " "][..]), 0_usize..20_000)
             .prop_map(|(a, n)| a.repeat(n)),

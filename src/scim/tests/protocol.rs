@@ -36,7 +36,10 @@ async fn nobody_comes_in_without_a_live_token() {
 #[tokio::test]
 async fn what_is_wrong_is_said_in_scims_own_form() {
     let app = App::new().await;
+    let deep = format!("{}title pr{}", "(".repeat(10_000), ")".repeat(10_000));
     for (method, path, body, status, scim_type) in [
+        ("POST", "/Users/.search", Some(json!({"filter": deep})), 400, Some("invalidFilter")),
+        ("GET", &format!("/Users?filter={}", "(".repeat(10_000)), None, 400, Some("invalidFilter")),
         ("GET", "/Nothing", None, 404, None),
         ("GET", "", None, 404, None),
         ("GET", "/", None, 404, None),

@@ -40,6 +40,13 @@ async fn a_sorted_list_has_pages_in_that_order_and_equals_in_the_order_of_creati
     assert_eq!((names(&filtered), &filtered["totalResults"]), (vec!["mia", "bob"], &json!(3)));
     let search = json!({"sortBy": "meta.created", "sortOrder": "descending", "count": 2});
     assert_eq!(names(&app.post("/Users/.search", search).await.body), ["carl", "bob"]);
+    // Only users have this attribute, so the list is of one type.
+    let search = json!({"filter": "title pr", "sortBy": "userName", "count": 1});
+    let titled = json!({"filter": "userName pr", "sortBy": "userName", "count": 1});
+    for body in [search, titled] {
+        let found = app.post("/.search", body).await.body;
+        assert_eq!(names(&found), ["alice"]);
+    }
     assert_eq!(app.get("/ServiceProviderConfig").await.body["sort"]["supported"], true);
 }
 
@@ -50,7 +57,7 @@ async fn an_order_that_cannot_be_kept_is_refused_with_the_reason() {
         (app.get("/Users?sortBy=userName&cursor").await, "order of creation"),
         (app.get("/Users?sortBy=shoeSize").await, "shoeSize"),
         (app.get("/Users?sortBy=userName&sortOrder=up").await, "ascending or descending"),
-        (app.post("/.search", json!({"sortBy": "id"})).await, "/Users/.search"),
+        (app.post("/.search", json!({"sortBy": "userName"})).await, "/Users/.search"),
     ] {
         assert_eq!((answer.status.as_u16(), &answer.body["scimType"]), (400, &json!("invalidValue")));
         assert!(answer.body["detail"].as_str().unwrap().contains(reason), "{}", answer.body);

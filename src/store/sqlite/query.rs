@@ -17,6 +17,9 @@ use crate::{
 /// Resources that are read at a time for a filter that no index answers.
 const SCAN: usize = 500;
 
+/// What stands after a place, in the order of creation.
+pub const AFTER: &str = "p.idp = ?1 AND p.kind = ?2 AND p.ordinal > ?3 ORDER BY p.ordinal LIMIT ?4";
+
 /// A page of resources.
 pub fn list(conn: &Connection, query: &ListQuery) -> Result<Page, StoreError> {
     let idp = resources::idp(conn, &query.idp)?;
@@ -173,8 +176,7 @@ pub fn scan(
 }
 
 fn after(conn: &Connection, idp: i64, kind: ResourceKind, place: i64, count: usize) -> Result<Vec<Stored>, StoreError> {
-    let filter = "p.idp = ?1 AND p.kind = ?2 AND p.ordinal > ?3 ORDER BY p.ordinal LIMIT ?4";
-    select(conn, filter, params![idp, Kind(kind), place, whole(count)])
+    select(conn, AFTER, params![idp, Kind(kind), place, whole(count)])
 }
 
 pub fn whole(count: usize) -> i64 {
@@ -182,9 +184,12 @@ pub fn whole(count: usize) -> i64 {
 }
 
 pub fn select(conn: &Connection, filter: &str, params: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {
-    let columns = resources::COLUMNS;
-    let sql = format!("SELECT {columns} FROM resources p JOIN idps i ON i.id = p.idp WHERE {filter}");
-    let mut select = conn.prepare_cached(&sql)?;
+    let mut select = conn.prepare_cached(&selection(filter))?;
     let found = select.query_map(params, resources::read)?;
     Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// The statement that selects resources.
+pub fn selection(filter: &str) -> String {
+    format!("SELECT {} FROM resources p JOIN idps i ON i.id = p.idp WHERE {filter}", resources::COLUMNS)
 }

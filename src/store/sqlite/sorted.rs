@@ -18,9 +18,11 @@ use crate::{
 pub fn list(conn: &Connection, idp: i64, query: &ListQuery, sort: &Sort, index: usize) -> Result<Page, StoreError> {
     let skip = index.saturating_sub(1);
     if query.filter.is_none() && sort.is_by_name(query.kind) {
-        let order = if sort.is_descending() { "DESC" } else { "ASC" };
-        let filter = format!("p.idp = ?1 AND p.kind = ?2 ORDER BY p.name_key {order} LIMIT ?3 OFFSET ?4");
-        let found = select(conn, &filter, params![idp, Kind(query.kind), whole(query.count), whole(skip)])?;
+        let found = select(
+            conn,
+            &by_name(sort.is_descending()),
+            params![idp, Kind(query.kind), whole(query.count), whole(skip)],
+        )?;
         let resources = found.into_iter().map(|stored| stored.resource).collect();
         return Ok(Page { total: Some(total(conn, idp, query.kind)?), resources, next: None });
     }
@@ -38,4 +40,10 @@ pub fn list(conn: &Connection, idp: i64, query: &ListQuery, sort: &Sort, index: 
         resources.extend(select(conn, "p.ordinal = ?1", [ordinal])?.into_iter().map(|stored| stored.resource));
     }
     Ok(Page { total: Some(seen), resources, next: None })
+}
+
+/// A page in the order of names.
+pub fn by_name(descending: bool) -> String {
+    let order = if descending { "DESC" } else { "ASC" };
+    format!("p.idp = ?1 AND p.kind = ?2 ORDER BY p.name_key {order} LIMIT ?3 OFFSET ?4")
 }
