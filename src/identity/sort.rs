@@ -1,6 +1,6 @@
 //! Sorting (RFC 7644 §3.4.2.3): by what, and where that puts a resource.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -15,6 +15,7 @@ use super::{
 pub struct Sort {
     path: AttrPath,
     exact: bool,
+    is_time: bool,
     descending: bool,
 }
 
@@ -38,9 +39,35 @@ pub enum Key {
     Bool(bool),
     /// Earlier before later.
     Time(DateTime<Utc>),
+    /// By size.
+    Number(Size),
     /// By code points; folded, where case doesn't count.
     Text(String),
 }
+
+/// How large a number is: nearly, and whole numbers exactly, since a float does not hold all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Size(f64, i64);
+
+impl Ord for Size {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0).then(self.1.cmp(&other.1))
+    }
+}
+
+impl PartialOrd for Size {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Size {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Size {}
 
 impl Sort {
     /// Reads `sortBy` and `sortOrder` (ascending, if that is all that is said).
@@ -65,7 +92,8 @@ impl Sort {
             .ok_or_else(|| bad(format!("expected {name} to be sorted by one of its sub-attributes")))?;
         let sub = found.sub.or_else(|| (compared.name != leaf.name).then_some(compared)).map(|sub| sub.name.to_owned());
         let path = AttrPath { schema: found.extension.map(|one| one.id.into()), name: name.into(), sub };
-        Ok(Self { path, exact: compared.case_exact, descending })
+        let is_time = matches!(compared.ty, schema::Type::DateTime);
+        Ok(Self { path, exact: compared.case_exact, is_time, descending })
     }
 
     /// Whether this is the order of the names by which resources of a type are unique.
@@ -122,6 +150,11 @@ impl Sort {
         };
         match value {
             Value::Bool(value) => Some(Key::Bool(*value)),
+            Value::Number(number) => Some(Key::Number(Size(number.as_f64()?, number.as_i64().unwrap_or(0)))),
+            // Two spellings of one moment are equal.
+            value if self.is_time => {
+                DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|at| Key::Time(at.to_utc()))
+            }
             value => self.text(value.as_str()?),
         }
     }
@@ -156,11 +189,17 @@ mod tests {
 
     fn sorted(by: &str, order: Option<&str>) -> Vec<usize> {
         let enterprise = schema::ENTERPRISE_URN;
+        let badge = "urn:example:params:scim:schemas:extension:badge:2.0:User";
         let users = [
-            user(1, json!({"userName": "bob", "nickName": "B", "title": "", "active": false})),
+            user(
+                1,
+                json!({"userName": "bob", "nickName": "B", "title": "", "active": false,
+                           badge: {"number": 10, "weight": 1.5, "issued": "2026-01-31T13:00:00+02:00"}}),
+            ),
             user(
                 2,
                 json!({"userName": "Alice", "nickName": "a", "name": {"familyName": "Z"},
+                           badge: {"number": 9, "weight": 2, "issued": "2026-01-31T12:00:00Z"},
                            "emails": [{"value": "z"}, {"value": "a", "primary": true}]}),
             ),
             user(
@@ -194,6 +233,9 @@ mod tests {
             ("meta.created", Some("descending"), [3, 2, 1]),
             ("id", None, [1, 2, 3]),
             ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department", None, [3, 1, 2]),
+            ("urn:example:params:scim:schemas:extension:badge:2.0:User:number", None, [2, 1, 3]),
+            ("urn:example:params:scim:schemas:extension:badge:2.0:User:weight", None, [1, 2, 3]),
+            ("urn:example:params:scim:schemas:extension:badge:2.0:User:issued", None, [1, 2, 3]),
         ] {
             assert_eq!(sorted(by, order), expected, "{by} {order:?}");
         }
