@@ -12,7 +12,7 @@ build: ## the program: target/release/scim-tekton
 demo: ## the whole story on a real Kubernetes and a real Tekton, each step checked (Linux, root)
 	@tests/run/demo.sh
 
-test: ## everything: the library's tests, then the suite in the cluster (Linux, root)
+test: ## everything: the library's tests, then the suite in the cluster; FULL=1 fuzzes ten minutes each (Linux, root)
 	@tests/run/test.sh
 
 cluster: ## starts the cluster and leaves it up; target/cluster/enter kubectl get pods -A

@@ -12,7 +12,7 @@ use crate::{
     identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
     policy::PolicyFacts,
     store::{
-        Activated, Begun, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect, Issued,
+        Activated, Begun, CheckFn, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect, Issued,
         ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned, RedeemRequest, Redemption, Revocations,
         RunRecord, Store, StoreError, TokenRecord,
     },
@@ -78,7 +78,13 @@ impl Store for FakeStore {
     async fn edit(&self, _: &IdpName, _: ResourceKind, _: ResourceId, _: EditFn) -> Result<Provisioned, StoreError> {
         not_here()
     }
-    async fn delete(&self, _: &IdpName, _: ResourceKind, _: ResourceId) -> Result<Provisioned, StoreError> {
+    async fn delete_if(
+        &self,
+        _: &IdpName,
+        _: ResourceKind,
+        _: ResourceId,
+        _: CheckFn,
+    ) -> Result<Provisioned, StoreError> {
         not_here()
     }
     async fn get(&self, _: &IdpName, _: ResourceKind, _: ResourceId) -> Result<Resource, StoreError> {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
     path::PathBuf,
 };
 
@@ -185,13 +186,19 @@ pub struct Scim {
     pub omit: BTreeSet<Omissible>,
     /// Extensions beside the built-in ones.
     pub extensions: Vec<Extension>,
+    /// How long after a page of a list its cursor may be used.
+    pub cursor_timeout: Span,
+    /// How much one Bulk request may hold.
+    pub bulk: Bulk,
 }
 
 impl Default for Scim {
     fn default() -> Self {
         // IPSIE asks for 25 and more; an import of ten thousand people takes half a minute.
         let requests_per_second = 500;
-        Self { revocation_wait: Span::seconds(5), requests_per_second, omit: BTreeSet::new(), extensions: Vec::new() }
+        let (revocation_wait, cursor_timeout) = (Span::seconds(5), Span::minutes(60));
+        let (omit, extensions) = (BTreeSet::new(), Vec::new());
+        Self { revocation_wait, requests_per_second, omit, extensions, cursor_timeout, bulk: Bulk::default() }
     }
 }
 
@@ -222,6 +229,23 @@ impl From<ExtensionOf> for ResourceKind {
             ExtensionOf::User => Self::User,
             ExtensionOf::Group => Self::Group,
         }
+    }
+}
+
+/// How much one Bulk request may hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Bulk {
+    /// Most operations.
+    pub max_operations: NonZeroUsize,
+    /// Largest body, bytes.
+    pub max_payload_size: NonZeroUsize,
+}
+
+impl Default for Bulk {
+    fn default() -> Self {
+        let one = NonZeroUsize::MIN;
+        Self { max_operations: one.saturating_add(999), max_payload_size: one.saturating_add(1024 * 1024 - 1) }
     }
 }
 

@@ -36,7 +36,7 @@ idps:
   scim: {mode: strict, patchAnswer: noContent}
 linkAuthority:
   github.com: {idp: okta, attribute: "urn:acme:2.0:User:githubId"}
-scim: {revocationWait: 10s}
+scim: {revocationWait: 10s, cursorTimeout: 5m, bulk: {maxOperations: 50, maxPayloadSize: 2097152}}
 issuer:
   clusterId: prod-1
   clients: [{id: registry, secretEnv: REGISTRY_SECRET, audience: registry.example.com}]
@@ -50,6 +50,8 @@ kubernetes: {enabled: false}
     assert_eq!(config.external_url(), "https://scim.example.com/base");
     assert_eq!(config.components, [Component::Scim, Component::Issuer].into());
     assert_eq!(config.scim.revocation_wait, Span::seconds(10));
+    assert_eq!(config.scim.cursor_timeout, Span::minutes(5));
+    assert_eq!((config.scim.bulk.max_operations.get(), config.scim.bulk.max_payload_size.get()), (50, 2 * 1024 * 1024));
     assert_eq!(config.kubernetes.enabled, Enabled::False);
     assert_eq!(config.idps[0].kubernetes.username_attribute, "userName");
     assert_eq!(config.idps[0].scim.mode, ScimMode::Strict);

@@ -26,7 +26,7 @@ impl Whole {
             return Err(ScimError::bad(ScimType::InvalidSyntax, "expected schemas to be stated"));
         }
         let Expanded { operations, members, id, .. } = expand(body, false, kind, mode)?;
-        let mut document = Document::default();
+        let mut document = Document::whole();
         for operation in operations {
             document.apply(operation, mode)?;
         }
@@ -183,6 +183,21 @@ mod tests {
         assert!(put(json!("00000000-0000-0000-0000-000000000001")).is_ok());
         assert!(put(json!("00000000-0000-0000-0000-000000000002")).is_err());
         assert!(put(Value::Null).is_ok());
+    }
+
+    #[test]
+    fn an_extension_is_never_taken_for_an_attribute_of_another_with_a_shorter_name() {
+        let kept = |body: Value| Value::Object(user(body).unwrap().attributes);
+        let both = json!({"userName": "a", "active": true, "urn:acme": {"x": 1}, "urn:acme:badge": {"y": 2}});
+        assert_eq!(kept(both.clone()), both);
+        let unassigned = json!({"userName": "a", "active": true, "urn:acme": {"badge": 1}, "urn:acme:badge": null});
+        assert_eq!(kept(unassigned)["urn:acme"], json!({"badge": 1}));
+    }
+
+    #[test]
+    fn an_extension_that_we_do_not_know_may_end_in_its_version() {
+        let body = json!({"userName": "a", "active": true, "urn:acme:scim:1.0": {"badge": 7}});
+        assert_eq!(Value::Object(user(body.clone()).unwrap().attributes), body);
     }
 
     #[test]

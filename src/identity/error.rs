@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// `scimType` of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "RFC 7644 table 9 says it")]
+#[expect(missing_docs, reason = "RFC 7644 table 9 and RFC 9865 table 3 say it")]
 pub enum ScimType {
     InvalidFilter,
     TooMany,
@@ -16,6 +16,9 @@ pub enum ScimType {
     InvalidValue,
     InvalidVers,
     Sensitive,
+    InvalidCursor,
+    ExpiredCursor,
+    InvalidCount,
 }
 
 impl ScimType {
@@ -32,6 +35,9 @@ impl ScimType {
             Self::InvalidValue => "invalidValue",
             Self::InvalidVers => "invalidVers",
             Self::Sensitive => "sensitive",
+            Self::InvalidCursor => "invalidCursor",
+            Self::ExpiredCursor => "expiredCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 }

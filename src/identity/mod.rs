@@ -6,6 +6,8 @@ mod body;
 mod coerce;
 mod error;
 pub mod filter;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod immutable;
 mod mode;
 pub mod patch;
@@ -13,6 +15,7 @@ mod path;
 mod render;
 mod resource;
 pub mod schema;
+mod sort;
 
 pub use body::*;
 pub use error::*;
@@ -21,3 +24,4 @@ pub use mode::*;
 pub use path::*;
 pub use render::*;
 pub use resource::*;
+pub use sort::*;

@@ -39,8 +39,12 @@ impl Head {
             }
         }
         match text.rsplit_once(':') {
-            Some(("", _)) => None,
-            Some((urn, rest)) => plain(Some(urn), rest).map(Self::Attribute),
+            Some((urn, rest)) if is_urn(urn) => {
+                // `urn:acme:2.0` is no attribute's path, but an extension's name.
+                let whole = || AttrPath { schema: Some(urn.into()), name: rest.into(), sub: None };
+                plain(Some(urn), rest).or_else(|| is_segment(rest).then(whole)).map(Self::Attribute)
+            }
+            Some(_) => None,
             None => plain(None, text).map(Self::Attribute),
         }
     }
@@ -56,6 +60,19 @@ fn plain(schema: Option<&str>, text: &str) -> Option<AttrPath> {
         name: name.into(),
         sub: sub.map(Into::into),
     })
+}
+
+/// Whether a text can be the URN of an extension that we don't know: only what can be read again, when a client sends the
+/// resource back, may be kept under it.
+fn is_urn(text: &str) -> bool {
+    let last = text.rsplit(':').next().unwrap_or_default();
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.split(':').all(is_segment)
+        && plain(None, last).is_none_or(|path| path.sub.is_none())
+}
+
+fn is_segment(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"[]()\":".contains(&b))
 }
 
 /// `ATTRNAME` of RFC 7643 §2.1, and `$ref`.
@@ -97,7 +114,9 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_no_path() {
-        for text in ["", ".", "a.", "a.b.c", "1a", ":a", "a b", "é", "$", "urn:x:"] {
+        for text in
+            ["", ".", "a.", "a.b.c", "1a", ":a", "::a", "a::b", "x:é:a", "urn:a.b:c", "a b", "é", "$", "urn:x:", "7:a"]
+        {
             assert_eq!(Head::parse(text), None, "{text}");
         }
         assert_eq!(attribute("$ref").1, "$ref");

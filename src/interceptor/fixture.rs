@@ -237,7 +237,7 @@ impl Store for Remembering {
     async fn revoke_token(&self, _: &str) -> Result<TokenRecord, StoreError> { never() }
     async fn create(&self, _: &IdpName, _: ResourceKind, _: Edit) -> Result<Provisioned, StoreError> { never() }
     async fn edit(&self, _: &IdpName, _: ResourceKind, _: ResourceId, _: EditFn) -> Result<Provisioned, StoreError> { never() }
-    async fn delete(&self, _: &IdpName, _: ResourceKind, _: ResourceId) -> Result<Provisioned, StoreError> { never() }
+    async fn delete_if(&self, _: &IdpName, _: ResourceKind, _: ResourceId, _: CheckFn) -> Result<Provisioned, StoreError> { never() }
     async fn get(&self, _: &IdpName, _: ResourceKind, _: ResourceId) -> Result<Resource, StoreError> { never() }
     async fn members(&self, _: ResourceId) -> Result<Vec<MemberRecord>, StoreError> { never() }
     async fn groups_of(&self, _: ResourceId) -> Result<Vec<MemberRecord>, StoreError> { never() }

@@ -22,16 +22,30 @@ pub(super) fn json(status: StatusCode, value: &Value) -> Response {
     response
 }
 
-/// A `ListResponse` (RFC 7644 §3.4.2).
-pub(super) fn list(total: usize, start_index: usize, resources: &[Value]) -> Response {
-    let list = json!({
+/// What a `ListResponse` tells. Members that are `None` are left out.
+pub(super) struct List {
+    pub(super) total: Option<usize>,
+    pub(super) start_index: Option<usize>,
+    pub(super) next_cursor: Option<String>,
+    pub(super) resources: Vec<Value>,
+}
+
+/// A `ListResponse` (RFC 7644 §3.4.2, RFC 9865 §2).
+pub(super) fn list(list: &List) -> Response {
+    let mut json = json!({
         "schemas": [LIST],
-        "totalResults": total,
-        "startIndex": start_index,
-        "itemsPerPage": resources.len(),
-        "Resources": resources,
+        "itemsPerPage": list.resources.len(),
+        "Resources": list.resources,
     });
-    json(StatusCode::OK, &list)
+    let optional = [
+        ("totalResults", list.total.map(Value::from)),
+        ("startIndex", list.start_index.map(Value::from)),
+        ("nextCursor", list.next_cursor.as_deref().map(Value::from)),
+    ];
+    if let Some(json) = json.as_object_mut() {
+        json.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    }
+    self::json(StatusCode::OK, &json)
 }
 
 /// A resource, with its version as `ETag` and its address.

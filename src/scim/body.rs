@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{ScimState, error::Failure};
 use crate::identity::{ScimError, ScimType};
 
-/// Largest body, bytes.
+/// Largest body of a request for one resource, bytes; `scim.bulk.maxPayloadSize`, if it is not set.
 pub const MAX_BODY: usize = 1024 * 1024;
 /// How long a body may take to arrive: a caller that sends a byte a second holds no memory of ours.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,17 +26,22 @@ impl FromRequest<ScimState> for Json {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &ScimState) -> Result<Self, Failure> {
-        check_type(request.headers())?;
-        let bytes = tokio::time::timeout(READ_TIMEOUT, collect(request.into_body())).await.map_err(|_| {
-            let detail = format!("expected the body within {} seconds", READ_TIMEOUT.as_secs());
-            Failure::status(StatusCode::REQUEST_TIMEOUT, detail)
-        })??;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            let detail = format!("expected a body of JSON; it is none at line {line}, column {column}");
-            ScimError::bad(ScimType::InvalidSyntax, detail).into()
-        })
+        read(request, MAX_BODY).await.map(Self)
     }
+}
+
+/// Reads a request's body of at most so many bytes.
+pub(super) async fn read(request: Request, most: usize) -> Result<Value, Failure> {
+    check_type(request.headers())?;
+    let bytes = tokio::time::timeout(READ_TIMEOUT, collect(request.into_body(), most)).await.map_err(|_| {
+        let detail = format!("expected the body within {} seconds", READ_TIMEOUT.as_secs());
+        Failure::status(StatusCode::REQUEST_TIMEOUT, detail)
+    })??;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let detail = format!("expected a body of JSON; it is none at line {line}, column {column}");
+        ScimError::bad(ScimType::InvalidSyntax, detail).into()
+    })
 }
 
 /// RFC 7644 §3.1, §8.1; Okta, Google and others send `application/json`, some nothing.
@@ -50,13 +55,13 @@ fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
     Err(Failure::status(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
-async fn collect(body: Body) -> Result<Vec<u8>, Failure> {
+async fn collect(body: Body, most: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let mut stream = body.into_data_stream();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| Failure::status(StatusCode::BAD_REQUEST, "the body ended before its end"))?;
-        if bytes.len() + chunk.len() > MAX_BODY {
-            let detail = format!("expected a body of at most {MAX_BODY} bytes");
+        if bytes.len() + chunk.len() > most {
+            let detail = format!("expected a body of at most {most} bytes");
             return Err(Failure::status(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
         bytes.extend_from_slice(&chunk);

@@ -8,7 +8,7 @@ use crate::{
     identity::{
         AttrPath, CompareOp, Edit, Filter, MemberOp, Resource, ResourceId, ResourceKind, ScimError, ScimType, Whole,
     },
-    store::{ListQuery, Provisioned, StoreError},
+    store::{ListQuery, Provisioned, Start, StoreError},
 };
 
 pub(super) async fn create(
@@ -44,7 +44,7 @@ async fn revive(state: &ScimState, caller: &Caller, whole: Whole) -> Result<Opti
         idp: caller.idp.clone(),
         kind: ResourceKind::User,
         filter: Some(Filter::Compare(path, CompareOp::Eq, name.into())),
-        start_index: 1,
+        start: Start::Index(1),
         count: 1,
     };
     let is_same = move |user: &Resource| !user.active() && user.external_id.as_ref() == Some(&external_id);

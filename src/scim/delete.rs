@@ -6,8 +6,8 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 
-use super::{ScimState, auth::Caller, error::Failure, precondition::IfMatch, read::parse, write::settle};
-use crate::identity::ResourceKind;
+use super::{ScimState, auth::Caller, error::Failure, precondition::Precondition, read::parse, write::settle};
+use crate::identity::{Resource, ResourceKind};
 
 pub(super) async fn delete(
     kind: ResourceKind,
@@ -17,12 +17,9 @@ pub(super) async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let id = parse(kind, &id)?;
-    let condition = IfMatch::read(&headers);
-    if condition.is_set() {
-        // Not in the deletion's transaction, so a change that comes in between is deleted with the rest.
-        condition.check(&state.store.get(&caller.idp, kind, id).await?)?;
-    }
+    let condition = Precondition::read(&headers);
+    let check = Box::new(move |current: &Resource| condition.check(current));
     let idp = caller.idp;
-    settle(&state, |store| async move { store.delete(&idp, kind, id).await }).await?;
+    settle(&state, |store| async move { store.delete_if(&idp, kind, id, check).await }).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -11,11 +11,11 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{
-    ScimState, answer,
+    ScimState,
+    answer::{self, List},
     auth::{Caller, caller},
-    body::MAX_BODY,
     error::Failure,
-    params::{MAX_COUNT, Params},
+    params::{DEFAULT_COUNT, MAX_COUNT, Params},
 };
 use crate::identity::{
     ResourceKind,
@@ -36,11 +36,23 @@ pub(super) async fn service_provider_config(
     let mut config = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": {"supported": true},
-        "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": MAX_BODY},
+        "bulk": {
+            "supported": true,
+            "maxOperations": state.settings.bulk.max_operations,
+            "maxPayloadSize": state.settings.bulk.max_payload_size,
+        },
         "filter": {"supported": true, "maxResults": MAX_COUNT},
         "changePassword": {"supported": false},
-        "sort": {"supported": false},
+        "sort": {"supported": true},
         "etag": {"supported": true},
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_COUNT,
+            "maxPageSize": MAX_COUNT,
+            "cursorTimeout": state.settings.cursor_timeout.num_seconds(),
+        },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "Bearer token",
@@ -66,7 +78,7 @@ fn omit(config: &mut Value, members: &[&str]) {
 
 pub(super) async fn schemas(State(state): State<ScimState>, _: Caller, params: Params) -> Result<Response, Failure> {
     let schemas: Vec<_> = schema::schemas().iter().map(|schema| schema_json(schema, &state.base)).collect();
-    all(&params, &schemas)
+    all(&params, schemas)
 }
 
 pub(super) async fn schema(
@@ -85,7 +97,7 @@ pub(super) async fn resource_types(
     params: Params,
 ) -> Result<Response, Failure> {
     let types: Vec<_> = KINDS.iter().map(|kind| resource_type_json(*kind, &state.base)).collect();
-    all(&params, &types)
+    all(&params, types)
 }
 
 pub(super) async fn resource_type(
@@ -99,9 +111,10 @@ pub(super) async fn resource_type(
 }
 
 /// RFC 7644 §4: all at once, and a filter is forbidden, since a client that sends one would take the answer for filtered.
-fn all(params: &Params, resources: &[Value]) -> Result<Response, Failure> {
+fn all(params: &Params, resources: Vec<Value>) -> Result<Response, Failure> {
     if params.filter.is_some() {
         return Err(Failure::status(StatusCode::FORBIDDEN, "this endpoint takes no filter"));
     }
-    Ok(answer::list(resources.len(), 1, resources))
+    let (total, start_index) = (Some(resources.len()), Some(1));
+    Ok(answer::list(&List { total, start_index, next_cursor: None, resources }))
 }

@@ -55,6 +55,28 @@ impl Failure {
     pub(super) fn not_found(kind: &str) -> Self {
         Self::status(StatusCode::NOT_FOUND, format!("no such {kind}"))
     }
+
+    /// Its HTTP status.
+    pub(super) fn code(&self) -> StatusCode {
+        StatusCode::from_u16(self.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Its sentence.
+    pub(super) fn detail(&self) -> &str {
+        &self.error.detail
+    }
+
+    /// As the protocol writes it.
+    pub(super) fn json(&self) -> Value {
+        let mut json = Map::new();
+        json.insert("schemas".into(), [ERROR].as_slice().into());
+        json.insert("status".into(), self.code().as_u16().to_string().into());
+        if let Some(scim_type) = self.error.scim_type {
+            json.insert("scimType".into(), scim_type.as_str().into());
+        }
+        json.insert("detail".into(), self.detail().into());
+        Value::Object(json)
+    }
 }
 
 impl From<ScimError> for Failure {
@@ -84,15 +106,7 @@ impl From<StoreError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut json = Map::new();
-        json.insert("schemas".into(), [ERROR].as_slice().into());
-        json.insert("status".into(), status.as_u16().to_string().into());
-        if let Some(scim_type) = self.error.scim_type {
-            json.insert("scimType".into(), scim_type.as_str().into());
-        }
-        json.insert("detail".into(), self.error.detail.as_ref().into());
-        let mut response = answer::json(status, &Value::Object(json));
+        let mut response = answer::json(self.code(), &self.json());
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }

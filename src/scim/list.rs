@@ -1,11 +1,20 @@
-//! GET of a list, and POST `.search` (RFC 7644 §3.4.2, §3.4.3).
+//! GET of a list, and POST `.search` (RFC 7644 §3.4.2, §3.4.3), by index or by cursor (RFC 9865).
 
 use axum::{extract::State, response::Response};
+use serde_json::Value;
 
-use super::{ScimState, answer, auth::Caller, body::Json, error::Failure, params::Params};
+use super::{
+    ScimState,
+    answer::{self, List},
+    auth::Caller,
+    body::Json,
+    cursor::{Cursor, Walk},
+    error::Failure,
+    params::{Paging, Params},
+};
 use crate::{
-    identity::{Filter, ResourceKind},
-    store::ListQuery,
+    identity::{Filter, ResourceKind, ScimError, ScimType, Sort},
+    store::{ListQuery, Page, Start},
 };
 
 pub(super) async fn list(
@@ -14,52 +23,7 @@ pub(super) async fn list(
     caller: Caller,
     params: Params,
 ) -> Result<Response, Failure> {
-    let filter = match &params.filter {
-        Some(text) => Some(Filter::parse(text, kind, caller.mode)?),
-        None => None,
-    };
-    let start_index = params.start_index();
-    let query = ListQuery { idp: caller.idp, kind, filter, start_index, count: params.count() };
-    let page = state.store.list(&query).await?;
-    let projection = params.projection(kind);
-    let mut resources = Vec::with_capacity(page.resources.len());
-    for resource in &page.resources {
-        resources.push(answer::value(&state, resource, &projection).await?);
-    }
-    Ok(answer::list(page.total, start_index, &resources))
-}
-
-/// Over both types (RFC 7644 §3.4.3): users, then groups. A type that doesn't have the filter's attributes has no match.
-pub(super) async fn search_all(
-    State(state): State<ScimState>,
-    caller: Caller,
-    Json(body): Json,
-) -> Result<Response, Failure> {
-    let params = Params::from_search(body)?;
-    let (start_index, count) = (params.start_index(), params.count());
-    let (mut total, mut resources, mut unknown) = (0, Vec::new(), Vec::new());
-    for kind in [ResourceKind::User, ResourceKind::Group] {
-        let filter = match params.filter.as_deref().map(|text| Filter::parse(text, kind, caller.mode)).transpose() {
-            Ok(filter) => filter,
-            Err(error) => {
-                unknown.push(error);
-                continue;
-            }
-        };
-        let start_index = start_index.saturating_sub(total).max(1);
-        let count = count.saturating_sub(resources.len());
-        let query = ListQuery { idp: caller.idp.clone(), kind, filter, start_index, count };
-        let page = state.store.list(&query).await?;
-        let projection = params.projection(kind);
-        for resource in &page.resources {
-            resources.push(answer::value(&state, resource, &projection).await?);
-        }
-        total += page.total;
-    }
-    match unknown.pop() {
-        Some(error) if !unknown.is_empty() => Err(error.into()),
-        _ => Ok(answer::list(total, start_index, &resources)),
-    }
+    Lister::new(&state, &caller, &params, &[kind])?.list().await
 }
 
 pub(super) async fn search(
@@ -69,4 +33,114 @@ pub(super) async fn search(
     Json(body): Json,
 ) -> Result<Response, Failure> {
     list(kind, state, caller, Params::from_search(body)?).await
+}
+
+/// Over both types (RFC 7644 §3.4.3): users, then groups.
+pub(super) async fn search_all(
+    State(state): State<ScimState>,
+    caller: Caller,
+    Json(body): Json,
+) -> Result<Response, Failure> {
+    let params = Params::from_search(body)?;
+    Lister::new(&state, &caller, &params, &[ResourceKind::User, ResourceKind::Group])?.list().await
+}
+
+/// Lists one type after the other as if they were one list.
+struct Lister<'a> {
+    state: &'a ScimState,
+    caller: &'a Caller,
+    params: &'a Params,
+    parts: Vec<(ResourceKind, Option<Filter>)>,
+    sort: Option<Sort>,
+}
+
+impl<'a> Lister<'a> {
+    /// A type that doesn't have the filter's attributes has no match; one of the types must have them.
+    fn new(
+        state: &'a ScimState,
+        caller: &'a Caller,
+        params: &'a Params,
+        kinds: &[ResourceKind],
+    ) -> Result<Self, Failure> {
+        let (mut parts, mut unknown) = (Vec::new(), None);
+        for kind in kinds {
+            match params.filter.as_deref().map(|text| Filter::parse(text, *kind, caller.mode)).transpose() {
+                Ok(filter) => parts.push((*kind, filter)),
+                Err(error) => unknown = Some(error),
+            }
+        }
+        if let (Some(error), []) = (unknown, parts.as_slice()) {
+            return Err(error.into());
+        }
+        let sort = match parts.as_slice() {
+            [(kind, _)] => params.sort(*kind)?,
+            _ if params.is_sorted() => {
+                let detail = "expected no sortBy over several types: sort at /Users/.search or /Groups/.search";
+                return Err(ScimError::bad(ScimType::InvalidValue, detail).into());
+            }
+            _ => None,
+        };
+        Ok(Self { state, caller, params, parts, sort })
+    }
+
+    async fn list(&self) -> Result<Response, Failure> {
+        let list = match self.params.paging()? {
+            Paging::Index(start, count) => self.by_index(start, count).await?,
+            Paging::Cursor(text, count) => self.by_cursor(text, count).await?,
+        };
+        Ok(answer::list(&list))
+    }
+
+    async fn by_index(&self, start: usize, count: usize) -> Result<List, Failure> {
+        let (mut total, mut resources) = (0, Vec::new());
+        for part in &self.parts {
+            let begin = start.saturating_sub(total).max(1);
+            let begin = match &self.sort {
+                Some(sort) => Start::Sorted(sort.clone(), begin),
+                None => Start::Index(begin),
+            };
+            let page = self.page(part, begin, count.saturating_sub(resources.len())).await?;
+            total += page.total.unwrap_or_default();
+            self.show(part.0, &page, &mut resources).await?;
+        }
+        Ok(List { total: Some(total), start_index: Some(start), next_cursor: None, resources })
+    }
+
+    async fn by_cursor(&self, text: &str, count: usize) -> Result<List, Failure> {
+        let (now, walk) = ((self.state.clock)(), Walk::new(&self.caller.idp, &self.parts));
+        let from = walk.read(text, now, self.state.settings.cursor_timeout)?;
+        let (mut total, mut resources, mut next) = (Some(0), Vec::new(), None);
+        for (number, part) in (0_u8..).zip(&self.parts) {
+            // Of those that are behind, and of those for which the page has no room, only the number is asked.
+            let place = match number.cmp(&from.part) {
+                std::cmp::Ordering::Less => i64::MAX,
+                std::cmp::Ordering::Equal => from.place,
+                std::cmp::Ordering::Greater => 0,
+            };
+            let page = self.page(part, Start::After(place), count.saturating_sub(resources.len())).await?;
+            total = total.zip(page.total).map(|(before, more)| before + more);
+            next = next.or(page.next.map(|place| Cursor { part: number, place }));
+            self.show(part.0, &page, &mut resources).await?;
+        }
+        let next_cursor = next.map(|cursor| walk.write(cursor, now));
+        Ok(List { total, start_index: None, next_cursor, resources })
+    }
+
+    async fn page(
+        &self,
+        (kind, filter): &(ResourceKind, Option<Filter>),
+        start: Start,
+        count: usize,
+    ) -> Result<Page, Failure> {
+        let query = ListQuery { idp: self.caller.idp.clone(), kind: *kind, filter: filter.clone(), start, count };
+        Ok(self.state.store.list(&query).await?)
+    }
+
+    async fn show(&self, kind: ResourceKind, page: &Page, shown: &mut Vec<Value>) -> Result<(), Failure> {
+        let projection = self.params.projection(kind);
+        for resource in &page.resources {
+            shown.push(answer::value(self.state, resource, &projection).await?);
+        }
+        Ok(())
+    }
 }

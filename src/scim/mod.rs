@@ -6,7 +6,9 @@
 mod answer;
 mod auth;
 mod body;
+mod bulk;
 mod create;
+mod cursor;
 mod delete;
 mod discovery;
 mod error;
@@ -25,6 +27,7 @@ mod tokens;
 mod write;
 
 pub use body::{MAX_BODY, READ_TIMEOUT};
+pub use bulk::BulkLimits;
 pub use state::{IdpSettings, PatchAnswer, ScimState, Settings};
 pub use tokens::{TOKEN_PREFIX, TokenTable};
 
@@ -51,8 +54,9 @@ pub fn router(state: ScimState) -> Router {
         .route("/scim/v2/ResourceTypes/{id}", get(discovery::resource_type))
         .route("/scim/v2/.search", post(list::search_all))
         .route("/scim/v2/Me", axum::routing::any(error::not_implemented))
-        .route("/scim/v2/Bulk", axum::routing::any(error::not_implemented))
+        .route("/scim/v2/Bulk", post(bulk::bulk))
         .route("/scim/v2", axum::routing::any(error::no_endpoint))
+        .route("/scim/v2/", axum::routing::any(error::no_endpoint))
         .route("/scim/v2/{*rest}", axum::routing::any(error::no_endpoint))
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn(observe::observe))

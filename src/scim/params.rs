@@ -6,20 +6,33 @@ use http::request::Parts;
 use serde_json::Value;
 
 use super::{ScimState, error::Failure};
-use crate::identity::{Projection, ResourceKind, ScimError, ScimType};
+use crate::identity::{Projection, ResourceKind, ScimError, ScimType, Sort};
 
 /// Largest page.
 pub(super) const MAX_COUNT: usize = 1_000;
-const DEFAULT_COUNT: usize = 100;
+/// Size of a page of which none was asked for.
+pub(super) const DEFAULT_COUNT: usize = 100;
 
-/// The parameters. Sorting is not supported and so ignored (RFC 7644 §3.4.2.3).
+/// The parameters.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Params {
     pub(super) filter: Option<String>,
     attributes: Option<String>,
     excluded: Option<String>,
     start_index: Option<i64>,
-    count: Option<i64>,
+    count: Option<String>,
+    cursor: Option<String>,
+    sort_by: Option<String>,
+    sort_order: Option<String>,
+}
+
+/// Which page is asked for, and of how many at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paging<'a> {
+    /// From the n-th on (RFC 7644 §3.4.2.4).
+    Index(usize, usize),
+    /// From where the page before ended; from the beginning if empty (RFC 9865).
+    Cursor(&'a str, usize),
 }
 
 impl FromRequestParts<ScimState> for Params {
@@ -61,14 +74,47 @@ impl Params {
         Projection::read(self.attributes.as_deref(), self.excluded.as_deref(), kind)
     }
 
-    /// From which one on; less than one counts as one (RFC 7644 §3.4.2.4).
-    pub(super) fn start_index(&self) -> usize {
-        self.start_index.map_or(1, |start| usize::try_from(start.max(1)).unwrap_or(usize::MAX))
+    /// Only these attributes, as if a client had asked for no others.
+    pub(super) fn only(attributes: &str) -> Self {
+        Self { attributes: Some(attributes.to_owned()), ..Self::default() }
     }
 
-    /// How many at most; a negative number counts as none.
-    pub(super) fn count(&self) -> usize {
-        self.count.map_or(DEFAULT_COUNT, |count| usize::try_from(count.max(0)).unwrap_or(usize::MAX).min(MAX_COUNT))
+    /// Whether an order is asked for.
+    pub(super) fn is_sorted(&self) -> bool {
+        self.sort_by.is_some()
+    }
+
+    /// In which order; `None`: of creation. A walk by cursor has that one only: in another, who is renamed meanwhile
+    /// would be shown twice or not at all.
+    pub(super) fn sort(&self, kind: ResourceKind) -> Result<Option<Sort>, ScimError> {
+        let Some(by) = &self.sort_by else { return Ok(None) };
+        if self.cursor.is_some() {
+            let detail = "expected no sortBy with a cursor, which keeps to the order of creation; sort by startIndex";
+            return Err(ScimError::bad(ScimType::InvalidValue, detail));
+        }
+        Sort::parse(by, self.sort_order.as_deref(), kind).map(Some)
+    }
+
+    /// Which page is asked for. By index, a `startIndex` of less than one counts as one and a negative `count` as none
+    /// (RFC 7644 §3.4.2.4); by cursor, a page of none would never end (RFC 9865 §2.1). More than `MAX_COUNT` is no error
+    /// in either: a page may be smaller than was asked for.
+    pub(super) fn paging(&self) -> Result<Paging<'_>, ScimError> {
+        let count = self.count.as_deref().map(|text| number("count", text));
+        let Some(cursor) = &self.cursor else {
+            let start = self.start_index.map_or(1, |start| usize::try_from(start.max(1)).unwrap_or(usize::MAX));
+            return Ok(Paging::Index(start, count.transpose()?.map_or(DEFAULT_COUNT, size)));
+        };
+        if self.start_index.is_some() {
+            return Err(ScimError::bad(ScimType::InvalidValue, "expected startIndex or cursor, not both"));
+        }
+        match count {
+            None => Ok(Paging::Cursor(cursor, DEFAULT_COUNT)),
+            Some(Ok(count)) if count >= 1 => Ok(Paging::Cursor(cursor, size(count))),
+            Some(_) => {
+                let detail = format!("expected count to be an integer between 1 and {MAX_COUNT}");
+                Err(ScimError::bad(ScimType::InvalidCount, detail))
+            }
+        }
     }
 
     fn set(&mut self, name: &str, value: String) -> Result<(), Failure> {
@@ -77,11 +123,18 @@ impl Params {
             "attributes" => self.attributes = Some(value),
             "excludedattributes" => self.excluded = Some(value),
             "startindex" => self.start_index = Some(number(name, &value)?),
-            "count" => self.count = Some(number(name, &value)?),
+            "count" => self.count = Some(value),
+            "cursor" => self.cursor = Some(value),
+            "sortby" if !value.trim().is_empty() => self.sort_by = Some(value),
+            "sortorder" => self.sort_order = Some(value),
             _ => {}
         }
         Ok(())
     }
+}
+
+fn size(count: i64) -> usize {
+    usize::try_from(count.max(0)).unwrap_or(usize::MAX).min(MAX_COUNT)
 }
 
 fn number(name: &str, value: &str) -> Result<i64, ScimError> {

@@ -7,8 +7,8 @@ use axum::{
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::{
-    PatchAnswer, ScimState, answer, auth::Caller, body::Json, error::Failure, params::Params, precondition::IfMatch,
-    read::parse, write::settle,
+    PatchAnswer, ScimState, answer, auth::Caller, body::Json, error::Failure, params::Params,
+    precondition::Precondition, read::parse, write::settle,
 };
 use crate::identity::{Edit, Resource, ResourceKind, patch as language};
 
@@ -24,7 +24,7 @@ pub(super) async fn patch(
     let id = parse(kind, &id)?;
     let mode = caller.mode;
     let operations = language::read(body, kind, mode)?;
-    let condition = IfMatch::read(&headers);
+    let condition = Precondition::read(&headers);
     let skip_unknown_members = state.settings.of(&caller.idp).skip_unknown_members;
     let edit = Box::new(move |current: &Resource| {
         condition.check(current)?;

@@ -1,33 +1,32 @@
-//! `If-Match` and `If-None-Match` (RFC 7644 §3.14, RFC 9110 §13.1). Our versions are weak, and compared as such.
+//! `If-Match` and `If-None-Match` (RFC 7644 §3.14, RFC 9110 §13.1). Our versions are weak, and compared as such: RFC 9110
+//! would have `If-Match` never match a weak one, RFC 7644's own examples do.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::identity::{Resource, ScimError};
 
 /// What a request asks of a resource's version before it is changed.
-#[derive(Clone, Debug)]
-pub(super) struct IfMatch(Option<String>);
+#[derive(Clone, Debug, Default)]
+pub(super) struct Precondition {
+    only_if: Option<String>,
+    unless: Option<String>,
+}
 
-impl IfMatch {
+impl Precondition {
     pub(super) fn read(headers: &HeaderMap) -> Self {
-        Self(joined(headers, &header::IF_MATCH))
-    }
-
-    /// Whether anything was asked.
-    pub(super) fn is_set(&self) -> bool {
-        self.0.is_some()
+        Self { only_if: joined(headers, &header::IF_MATCH), unless: joined(headers, &header::IF_NONE_MATCH) }
     }
 
     /// 412 unless the resource is what was asked for. Called inside the store's transaction, where that still holds when
     /// the change is made.
     pub(super) fn check(&self, resource: &Resource) -> Result<(), ScimError> {
-        match &self.0 {
-            Some(tags) if !names(tags, resource) => {
-                let detail = format!("the resource has changed: its version is {} now", resource.etag());
-                Err(ScimError { status: 412, scim_type: None, detail: detail.into() })
-            }
-            _ => Ok(()),
+        let holds = self.only_if.as_deref().is_none_or(|tags| names(tags, resource))
+            && !self.unless.as_deref().is_some_and(|tags| names(tags, resource));
+        if holds {
+            return Ok(());
         }
+        let detail = format!("the version of the resource is {} now", resource.etag());
+        Err(ScimError { status: 412, scim_type: None, detail: detail.into() })
     }
 }
 
@@ -37,12 +36,72 @@ pub(super) fn none_match(headers: &HeaderMap, resource: &Resource) -> bool {
 }
 
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let values: Vec<_> = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default()).collect();
+    let values: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).map(String::from_utf8_lossy).collect();
     (!values.is_empty()).then(|| values.join(","))
 }
 
+/// Whether a list of entity tags holds the resource's; `*` alone means any (RFC 9110 §8.8.3: a tag may hold commas).
 fn names(tags: &str, resource: &Resource) -> bool {
-    let ours = resource.etag();
-    let ours = ours.trim_start_matches("W/");
-    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == ours)
+    let mut rest = tags.trim();
+    if rest == "*" {
+        return true;
+    }
+    let ours = resource.version.to_string();
+    loop {
+        rest = rest.trim_start_matches([',', ' ', '\t']);
+        let Some(opened) = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"') else { return false };
+        let Some((tag, after)) = opened.split_once('"') else { return false };
+        if tag == ours {
+            return true;
+        }
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use serde_json::Map;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::identity::{ResourceId, ResourceKind};
+
+    #[test]
+    fn tags_are_compared_weakly_and_one_by_one() {
+        let at = DateTime::UNIX_EPOCH;
+        let resource = Resource {
+            id: ResourceId(Uuid::nil()),
+            kind: ResourceKind::User,
+            idp: "okta".into(),
+            external_id: None,
+            attributes: Map::new(),
+            version: 3,
+            created: at,
+            last_modified: at,
+        };
+        for (tags, holds) in [
+            ("W/\"3\"", true),
+            ("\"3\"", true),
+            ("*", true),
+            (" * ", true),
+            ("W/\"2\", W/\"3\"", true),
+            ("\"x,\" ,\"3\"", true),
+            ("W/\"2\"", false),
+            ("W/\"33\"", false),
+            ("\"x,3\"", false),
+            ("\"*\"", false),
+            ("W/W/\"3\"", false),
+            ("3", false),
+            ("\"2\", *", false),
+            ("\"3", false),
+            ("", false),
+        ] {
+            assert_eq!(names(tags, &resource), holds, "{tags}");
+            let headers = |name| HeaderMap::from_iter([(name, tags.parse().unwrap())]);
+            assert_eq!(Precondition::read(&headers(header::IF_MATCH)).check(&resource).is_ok(), holds, "{tags}");
+            assert_eq!(Precondition::read(&headers(header::IF_NONE_MATCH)).check(&resource).is_err(), holds, "{tags}");
+        }
+        assert!(Precondition::default().check(&resource).is_ok());
+    }
 }

@@ -7,8 +7,8 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    ScimState, answer, auth::Caller, body::Json, error::Failure, params::Params, precondition::IfMatch, read::parse,
-    write::settle,
+    ScimState, answer, auth::Caller, body::Json, error::Failure, params::Params, precondition::Precondition,
+    read::parse, write::settle,
 };
 use crate::identity::{Edit, Resource, ResourceKind, Whole};
 
@@ -23,7 +23,7 @@ pub(super) async fn replace(
 ) -> Result<Response, Failure> {
     let id = parse(kind, &id)?;
     let whole = Whole::read(body, kind, caller.mode)?;
-    let condition = IfMatch::read(&headers);
+    let condition = Precondition::read(&headers);
     let idp = caller.idp;
     let skip_unknown_members = state.settings.of(&idp).skip_unknown_members;
     let edit = Box::new(move |current: &Resource| {

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use chrono::Duration;
 use tokio_util::task::TaskTracker;
 
-use super::TokenTable;
+use super::{BulkLimits, TokenTable};
 use crate::{
     clock::Clock,
     identity::{IdpName, Mode},
@@ -41,12 +42,23 @@ pub struct IdpSettings {
 }
 
 /// How each IdP is served.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Those that are not named.
     pub default: IdpSettings,
     /// Those that are.
     pub idps: BTreeMap<IdpName, IdpSettings>,
+    /// How long after a page its cursor may be used.
+    pub cursor_timeout: Duration,
+    /// How much one Bulk request may hold.
+    pub bulk: BulkLimits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let (default, idps, bulk) = (IdpSettings::default(), BTreeMap::new(), BulkLimits::default());
+        Self { default, idps, cursor_timeout: Duration::hours(1), bulk }
+    }
 }
 
 impl Settings {

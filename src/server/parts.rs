@@ -132,7 +132,11 @@ impl Parts {
             omit: self.config.scim.omit.iter().map(|one| omissible(*one)).collect(),
             ..scim::IdpSettings::default()
         };
-        let settings = scim::Settings { idps: idps.collect(), default };
+        let cursor_timeout = self.config.scim.cursor_timeout.chrono();
+        let bulk = &self.config.scim.bulk;
+        let (max_operations, max_payload_size) = (bulk.max_operations.get(), bulk.max_payload_size.get());
+        let bulk = scim::BulkLimits { max_operations, max_payload_size };
+        let settings = scim::Settings { idps: idps.collect(), default, cursor_timeout, bulk };
         let (clock, tokens) = (Arc::clone(&self.clock), Arc::clone(&self.tokens));
         ScimState::new(self.shared_store(), clock, enforce, tokens, &self.config.external_url(), settings)
     }

@@ -4,10 +4,12 @@
 //! transaction. The store is the truth of tickets, runs and Grants; Kubernetes objects are projections of it. It holds
 //! no credential, only ids and hashes. Uses `identity`, `directory` (what a change is), `audit`, `ticket`, `api`.
 
+mod list;
 mod records;
 mod restored;
 mod sqlite;
 
+pub use list::*;
 pub use records::*;
 pub use restored::*;
 pub use sqlite::SqliteStore;
@@ -59,6 +61,9 @@ pub enum StoreError {
 /// Turns the stored resource into what it shall be; runs inside the transaction, so that no concurrent edit is lost.
 pub type EditFn = Box<dyn FnOnce(&Resource) -> Result<Edit, crate::identity::ScimError> + Send>;
 
+/// Judges the stored resource before it goes; runs inside the transaction, so that what it saw is what is deleted.
+pub type CheckFn = Box<dyn FnOnce(&Resource) -> Result<(), crate::identity::ScimError> + Send>;
+
 /// Called with each committed batch, in order and before any of its writers is answered: the Directory's feed.
 pub type OnCommit = Box<dyn FnMut(i64, &[Change]) + Send>;
 
@@ -102,15 +107,25 @@ pub trait Store: Send + Sync {
         id: ResourceId,
         edit: EditFn,
     ) -> Result<Provisioned, StoreError>;
-    /// Deletes a resource.
-    async fn delete(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId) -> Result<Provisioned, StoreError>;
+    /// Deletes a resource, unless the check refuses it.
+    async fn delete_if(
+        &self,
+        idp: &IdpName,
+        kind: ResourceKind,
+        id: ResourceId,
+        check: CheckFn,
+    ) -> Result<Provisioned, StoreError>;
+    /// Deletes a resource, whatever it is.
+    async fn delete(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId) -> Result<Provisioned, StoreError> {
+        self.delete_if(idp, kind, id, Box::new(|_| Ok(()))).await
+    }
     /// One resource.
     async fn get(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId) -> Result<Resource, StoreError>;
     /// The direct members of a group, with their kind and name, in stable order.
     async fn members(&self, group: ResourceId) -> Result<Vec<MemberRecord>, StoreError>;
     /// The direct groups of a member.
     async fn groups_of(&self, member: ResourceId) -> Result<Vec<MemberRecord>, StoreError>;
-    /// A page of resources in stable order (creation).
+    /// A page of resources, in the order of their creation unless another is asked for.
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
 
     // --- decisions and tickets ----------------------------------------------------------------------------------

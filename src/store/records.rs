@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     api::{GrantPhase, ObjectRef, Receipt, RevocationReason},
     directory::Change,
-    identity::{Filter, IdpName, Resource, ResourceId, ResourceKind},
+    identity::{IdpName, Resource, ResourceId, ResourceKind},
     policy::PolicyFacts,
     ticket::SecretHash,
 };
@@ -46,30 +46,6 @@ pub struct MemberRecord {
     pub kind: ResourceKind,
     /// `userName` or `displayName`.
     pub name: String,
-}
-
-/// What to list.
-#[derive(Clone, Debug)]
-pub struct ListQuery {
-    /// Whose.
-    pub idp: IdpName,
-    /// Of which type.
-    pub kind: ResourceKind,
-    /// Which; all if absent.
-    pub filter: Option<Filter>,
-    /// From which on, 1-based (RFC 7644 §3.4.2.4).
-    pub start_index: usize,
-    /// How many at most.
-    pub count: usize,
-}
-
-/// A page of a list.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page {
-    /// How many match in all.
-    pub total: usize,
-    /// These.
-    pub resources: Vec<Resource>,
 }
 
 /// What a SCIM write did.

@@ -5,7 +5,7 @@
 //! | `open` | lock, modes, pragmas, migrations |
 //! | `writer`, `tx` | the thread, group commit; a command's view of it: audit chain, change feed |
 //! | `readers` | read-only connections |
-//! | `resources`, `tell`, `members`, `query`, `load` | what SCIM writes and reads; what the Directory is built from |
+//! | `resources`, `tell`, `members`, `query`, `sorted`, `load` | what SCIM writes and reads; what the Directory is built from |
 //! | `entitlement`, `revoke` | who is entitled; intents to revoke |
 //! | `backup`, `restore`, `standing` | a copy while we run; a copy put back, in a new epoch; which store this is |
 //! | `idps`, `tokens`, `decisions`, `redeem`, `runs`, `issue`, `grants`, `receipt`, `audit` | one concern each |
@@ -32,6 +32,7 @@ mod restore;
 mod revoke;
 mod rows;
 mod runs;
+mod sorted;
 mod standing;
 mod tell;
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::{
     identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
     policy::{PolicyFacts, matching},
     store::{
-        Activated, Begun, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect, Issued,
+        Activated, Begun, CheckFn, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect, Issued,
         ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned, RedeemRequest, Redemption, Revocations,
         RunRecord, SqliteStore, Store, StoreError, TokenRecord,
     },
@@ -180,8 +180,9 @@ impl Store for WatchedStore {
     async fn edit(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId, edit: EditFn) -> Done<Provisioned> {
         self.step("edit", self.kept.store.edit(idp, kind, id, edit), |s, done| s.provisioned("edit", done)).await
     }
-    async fn delete(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId) -> Done<Provisioned> {
-        self.step("delete", self.kept.store.delete(idp, kind, id), |s, done| s.provisioned("delete", done)).await
+    async fn delete_if(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId, check: CheckFn) -> Done<Provisioned> {
+        self.step("delete", self.kept.store.delete_if(idp, kind, id, check), |s, done| s.provisioned("delete", done))
+            .await
     }
     async fn get(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId) -> Done<Resource> {
         self.step("get", self.kept.store.get(idp, kind, id), fine).await

@@ -9,6 +9,7 @@ use serde_json::Value;
 pub use super::path::AttrPath;
 use super::{Mode, ResourceKind, ScimError, ScimType};
 pub(super) use parse::Parser;
+pub(super) use typed::filterable;
 
 /// Comparison operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

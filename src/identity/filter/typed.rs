@@ -25,7 +25,7 @@ pub(super) fn operator(word: &str) -> Option<CompareOp> {
 
 /// What we hold with a resource can be filtered by; a user's groups and a member's name are elsewhere (filter Groups by
 /// `members.value` instead), and a location depends on who asks.
-pub(super) fn filterable(attribute: &Attribute, sub: Option<&Attribute>) -> bool {
+pub(in crate::identity) fn filterable(attribute: &Attribute, sub: Option<&Attribute>) -> bool {
     match (attribute.name, sub.map(|sub| sub.name)) {
         ("groups", _) | ("meta", Some("location")) => false,
         ("members", Some(sub)) => sub == "value",

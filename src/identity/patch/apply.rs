@@ -44,6 +44,9 @@ pub(in crate::identity) fn same_id(id: &str, resource: &Resource) -> Result<(), 
 pub(in crate::identity) struct Document {
     root: Map<String, Value>,
     members: Vec<MemberOp>,
+    /// Made of a whole resource, in which an object under a URN is an extension (RFC 7643 §3.3), never an attribute of
+    /// another one.
+    is_whole: bool,
 }
 
 impl Document {
@@ -52,7 +55,11 @@ impl Document {
         if let Some(id) = &resource.external_id {
             root.insert("externalId".into(), id.as_str().into());
         }
-        Self { root, members: Vec::new() }
+        Self { root, members: Vec::new(), is_whole: false }
+    }
+
+    pub(in crate::identity) fn whole() -> Self {
+        Self { is_whole: true, ..Self::default() }
     }
 
     pub(in crate::identity) fn apply(&mut self, operation: Operation, mode: Mode) -> Result<(), ScimError> {
@@ -162,10 +169,12 @@ impl Document {
 
     fn put_foreign(&mut self, path: &ForeignPath, value: Value) -> Result<(), ScimError> {
         if value.is_null() {
-            self.remove_foreign(path);
+            if !self.is_whole {
+                self.remove_foreign(path);
+            }
             return Ok(());
         }
-        match (self.root.contains_key(&path.urn), value) {
+        match (self.root.contains_key(&path.urn) && !self.is_whole, value) {
             (false, Value::Object(value)) => {
                 let extension = self.root.entry(path.whole()).or_insert_with(|| Value::Object(Map::new()));
                 if let Some(extension) = extension.as_object_mut() {

@@ -1,9 +1,13 @@
 //! The routes against the real store: no socket, no server.
 
 mod app;
+mod bulk;
+mod cursors;
 mod extensions;
+mod fuzz;
 mod groups;
 mod limits;
 mod protocol;
+mod sorting;
 mod transcripts;
 mod users;

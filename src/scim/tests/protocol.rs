@@ -36,11 +36,15 @@ async fn nobody_comes_in_without_a_live_token() {
 #[tokio::test]
 async fn what_is_wrong_is_said_in_scims_own_form() {
     let app = App::new().await;
+    let deep = format!("{}title pr{}", "(".repeat(10_000), ")".repeat(10_000));
     for (method, path, body, status, scim_type) in [
+        ("POST", "/Users/.search", Some(json!({"filter": deep})), 400, Some("invalidFilter")),
+        ("GET", &format!("/Users?filter={}", "(".repeat(10_000)), None, 400, Some("invalidFilter")),
         ("GET", "/Nothing", None, 404, None),
         ("GET", "", None, 404, None),
+        ("GET", "/", None, 404, None),
         ("PATCH", "/Users", Some(json!({})), 405, None),
-        ("POST", "/Bulk", Some(json!({})), 501, None),
+        ("GET", "/Bulk", None, 405, None),
         ("GET", "/Me", None, 501, None),
         ("GET", "/Users/x", None, 404, None),
         ("GET", "/Users?filter=shoeSize%20eq%207", None, 400, Some("invalidFilter")),

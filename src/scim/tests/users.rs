@@ -131,7 +131,30 @@ async fn if_match_guards_a_change() {
     assert_eq!(app.send(change(&etag)).await.status, 412);
     assert_eq!(app.send(app.request("DELETE", &path, None, &[("if-match", &etag)])).await.status, 412);
     let etag = app.get(&path).await.header("etag").to_owned();
-    assert_eq!(app.send(app.request("GET", &path, None, &[("if-none-match", &etag)])).await.status, 304);
+    for tags in [etag.as_str(), "*", &format!("\"x\", {etag}")] {
+        let unchanged = app.send(app.request("GET", &path, None, &[("if-none-match", tags)])).await;
+        assert_eq!((unchanged.status.as_u16(), unchanged.header("etag")), (304, etag.as_str()), "{tags}");
+        let unless = app.request("PATCH", &path, Some(body.clone()), &[("if-none-match", tags)]);
+        assert_eq!(app.send(unless).await.status, 412, "{tags}");
+    }
+    assert_eq!(app.send(app.request("GET", &path, None, &[("if-none-match", "\"x\"")])).await.status, 200);
+    assert_eq!(app.send(change("*")).await.status, 200);
+    assert_eq!(app.send(app.request("DELETE", &path, None, &[("if-match", &etag)])).await.status, 204);
+}
+
+/// A deletion that was asked for by version must not take with it what came in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_a_deletion_and_a_change_of_the_same_version_one_happens() {
+    let app = App::new().await;
+    for n in 0..30 {
+        let path = format!("/Users/{}", app.user(&format!("u{n}")).await);
+        let tag = [("if-match", "W/\"1\"")];
+        let title = json!({"Operations": [{"op": "add", "path": "title", "value": "x"}]});
+        let change = app.request("PATCH", &path, Some(title), &tag);
+        let (changed, deleted) = tokio::join!(app.send(change), app.send(app.request("DELETE", &path, None, &tag)));
+        let both = (changed.status.as_u16(), deleted.status.as_u16());
+        assert!(matches!(both, (200, 412) | (404, 204)), "{both:?}");
+    }
 }
 
 #[tokio::test]

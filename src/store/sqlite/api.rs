@@ -16,9 +16,9 @@ use crate::{
     identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
     policy::PolicyFacts,
     store::{
-        Activated, AuditHead, Begun, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect,
-        IdpRecord, Issued, ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned, RedeemRequest,
-        Redemption, Revocations, RunRecord, Store, StoreError, TokenRecord,
+        Activated, AuditHead, Begun, CheckFn, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord,
+        GrantSelect, IdpRecord, Issued, ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned,
+        RedeemRequest, Redemption, Revocations, RunRecord, Store, StoreError, TokenRecord,
     },
     ticket::SecretHash,
 };
@@ -73,9 +73,15 @@ impl Store for SqliteStore {
         self.write(move |tx| resources::edit(tx, &idp, kind, id, edit)).await
     }
 
-    async fn delete(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId) -> Result<Provisioned, StoreError> {
+    async fn delete_if(
+        &self,
+        idp: &IdpName,
+        kind: ResourceKind,
+        id: ResourceId,
+        check: CheckFn,
+    ) -> Result<Provisioned, StoreError> {
         let idp = idp.clone();
-        self.write(move |tx| resources::delete(tx, &idp, kind, id)).await
+        self.write(move |tx| resources::delete(tx, &idp, kind, id, check)).await
     }
 
     async fn get(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId) -> Result<Resource, StoreError> {

@@ -34,17 +34,17 @@ pub fn feed(conn: &Connection, mut take: impl FnMut(Vec<Change>)) -> Result<i64,
         }
     };
     for (idp, ..) in &idps {
-        query::scan(conn, *idp, ResourceKind::User, |stored| {
+        query::scan(conn, *idp, ResourceKind::User, 0, |stored| {
             push(Change::Put(Box::new(stored.resource)), &mut chunk);
-            Ok(())
+            Ok(true)
         })?;
-        query::scan(conn, *idp, ResourceKind::Group, |stored| {
+        query::scan(conn, *idp, ResourceKind::Group, 0, |stored| {
             let (group, added) = (stored.resource.id, members::ids(conn, stored.ordinal)?);
             push(Change::Put(Box::new(stored.resource)), &mut chunk);
             if !added.is_empty() {
                 push(Change::Members { group, added, removed: Vec::new() }, &mut chunk);
             }
-            Ok(())
+            Ok(true)
         })?;
     }
     take(chunk);

@@ -7,71 +7,131 @@ use super::{
     members,
     resources::{self, Stored},
     rows::{Id, Kind},
+    sorted,
 };
 use crate::{
     identity::{Filter, IndexedAttribute, ResourceId, ResourceKind, fold},
-    store::{ListQuery, Page, StoreError},
+    store::{ListQuery, Page, Start, StoreError},
 };
 
 /// Resources that are read at a time for a filter that no index answers.
 const SCAN: usize = 500;
 
-/// A page of resources in the order of their creation.
+/// What stands after a place, in the order of creation.
+pub const AFTER: &str = "p.idp = ?1 AND p.kind = ?2 AND p.ordinal > ?3 ORDER BY p.ordinal LIMIT ?4";
+
+/// A page of resources.
 pub fn list(conn: &Connection, query: &ListQuery) -> Result<Page, StoreError> {
     let idp = resources::idp(conn, &query.idp)?;
-    let skip = query.start_index.saturating_sub(1);
-    let Some(filter) = &query.filter else { return unfiltered(conn, idp, query, skip) };
-    let mut taken = Taken { filter, skip, count: query.count, page: Page::default() };
-    match filter.indexable(query.kind) {
-        Some((attribute, value)) => {
-            for stored in indexed(conn, idp, query.kind, attribute, value)? {
-                taken.look_at(conn, stored)?;
-            }
+    let mut taken = Taken { query, seen: 0, last: 0, page: Page::default() };
+    match (&query.start, &query.filter) {
+        (Start::Sorted(sort, index), _) => return sorted::list(conn, idp, query, sort, *index),
+        (_, None) => return unfiltered(conn, idp, query),
+        // To count the rest would make each page cost the whole directory.
+        (Start::After(place), Some(filter)) if filter.indexable(query.kind).is_none() => {
+            matching(conn, idp, query, *place, |stored| {
+                taken.look_at(stored);
+                Ok(taken.page.next.is_none())
+            })?;
         }
-        None => scan(conn, idp, query.kind, |stored| taken.look_at(conn, stored))?,
+        (_, Some(_)) => {
+            matching(conn, idp, query, 0, |stored| {
+                taken.look_at(stored);
+                Ok(true)
+            })?;
+            taken.page.total = Some(taken.seen);
+        }
     }
     Ok(taken.page)
 }
 
+/// What matches, as it goes by in the order of creation.
 struct Taken<'a> {
-    filter: &'a Filter,
-    skip: usize,
-    count: usize,
+    query: &'a ListQuery,
+    seen: usize,
+    last: i64,
     page: Page,
 }
 
 impl Taken<'_> {
-    fn look_at(&mut self, conn: &Connection, stored: Stored) -> Result<(), StoreError> {
-        let members = if stored.resource.kind == ResourceKind::Group && self.filter.needs_members() {
-            members::ids(conn, stored.ordinal)?
-        } else {
-            Vec::new()
+    fn look_at(&mut self, stored: Stored) {
+        self.seen += 1;
+        let after = match self.query.start {
+            Start::Index(index) | Start::Sorted(_, index) if self.seen < index => return,
+            Start::After(place) if stored.ordinal <= place => return,
+            Start::After(place) => Some(place),
+            Start::Index(_) | Start::Sorted(..) => None,
         };
-        if self.filter.matches(&stored.resource, &members) {
-            self.page.total += 1;
-            if self.page.total > self.skip && self.page.resources.len() < self.count {
-                self.page.resources.push(stored.resource);
-            }
+        if self.page.resources.len() < self.query.count {
+            self.last = stored.ordinal;
+            self.page.resources.push(stored.resource);
+        } else if let Some(place) = after {
+            self.page.next = Some(self.last.max(place));
         }
-        Ok(())
     }
 }
 
-fn unfiltered(conn: &Connection, idp: i64, query: &ListQuery, skip: usize) -> Result<Page, StoreError> {
-    let counts = conn.prepare_cached("SELECT users, groups FROM idps WHERE id = ?1")?.query_row([idp], |row| {
-        Ok(match query.kind {
-            ResourceKind::User => row.get::<_, i64>(0)?,
-            ResourceKind::Group => row.get::<_, i64>(1)?,
-        })
-    })?;
-    let (count, skip) = (i64::try_from(query.count).unwrap_or(i64::MAX), i64::try_from(skip).unwrap_or(i64::MAX));
-    let found = select(
-        conn,
-        "p.idp = ?1 AND p.kind = ?2 ORDER BY p.ordinal LIMIT ?3 OFFSET ?4",
-        params![idp, Kind(query.kind), count, skip],
-    )?;
-    let resources = found.into_iter().map(|stored| stored.resource).collect();
-    Ok(Page { total: usize::try_from(counts).unwrap_or(0), resources })
+/// Gives what the query's filter matches to `each` until it has enough, in the order of creation. An index's answer is
+/// whole, whatever the place.
+pub fn matching(
+    conn: &Connection,
+    idp: i64,
+    query: &ListQuery,
+    place: i64,
+    mut each: impl FnMut(Stored) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    let Some(filter) = &query.filter else { return scan(conn, idp, query.kind, place, each) };
+    let Some((attribute, value)) = filter.indexable(query.kind) else {
+        return scan(conn, idp, query.kind, place, |stored| {
+            if matches(conn, filter, &stored)? { each(stored) } else { Ok(true) }
+        });
+    };
+    for stored in indexed(conn, idp, query.kind, attribute, value)? {
+        if matches(conn, filter, &stored)? && !each(stored)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a resource matches. Members are read only for a filter that looks at them.
+fn matches(conn: &Connection, filter: &Filter, stored: &Stored) -> Result<bool, StoreError> {
+    let members = if stored.resource.kind == ResourceKind::Group && filter.needs_members() {
+        members::ids(conn, stored.ordinal)?
+    } else {
+        Vec::new()
+    };
+    Ok(filter.matches(&stored.resource, &members))
+}
+
+fn unfiltered(conn: &Connection, idp: i64, query: &ListQuery) -> Result<Page, StoreError> {
+    let total = Some(total(conn, idp, query.kind)?);
+    let kind = Kind(query.kind);
+    match query.start {
+        Start::Index(index) | Start::Sorted(_, index) => {
+            let filter = "p.idp = ?1 AND p.kind = ?2 ORDER BY p.ordinal LIMIT ?3 OFFSET ?4";
+            let skip = whole(index.saturating_sub(1));
+            let found = select(conn, filter, params![idp, kind, whole(query.count), skip])?;
+            Ok(Page { total, resources: found.into_iter().map(|stored| stored.resource).collect(), next: None })
+        }
+        Start::After(place) => {
+            // One more than asked for tells whether there is another page.
+            let mut found = after(conn, idp, query.kind, place, query.count.saturating_add(1))?;
+            let more = found.len() > query.count;
+            found.truncate(query.count);
+            let next = more.then(|| found.last().map_or(place, |last| last.ordinal));
+            Ok(Page { total, resources: found.into_iter().map(|stored| stored.resource).collect(), next })
+        }
+    }
+}
+
+pub fn total(conn: &Connection, idp: i64, kind: ResourceKind) -> Result<usize, StoreError> {
+    let sql = match kind {
+        ResourceKind::User => "SELECT users FROM idps WHERE id = ?1",
+        ResourceKind::Group => "SELECT groups FROM idps WHERE id = ?1",
+    };
+    let total: i64 = conn.prepare_cached(sql)?.query_row([idp], |row| row.get(0))?;
+    Ok(usize::try_from(total).unwrap_or(0))
 }
 
 fn indexed(
@@ -95,30 +155,41 @@ fn indexed(
     }
 }
 
-/// Gives all resources of a kind to `each`, `SCAN` in memory at a time.
+/// Gives the resources of a kind that stand after a place to `each` until it has enough, `SCAN` in memory at a time.
 pub fn scan(
     conn: &Connection,
     idp: i64,
     kind: ResourceKind,
-    mut each: impl FnMut(Stored) -> Result<(), StoreError>,
+    mut place: i64,
+    mut each: impl FnMut(Stored) -> Result<bool, StoreError>,
 ) -> Result<(), StoreError> {
-    let mut after = 0_i64;
     loop {
-        let filter = "p.idp = ?1 AND p.kind = ?2 AND p.ordinal > ?3 ORDER BY p.ordinal LIMIT ?4";
-        let limit = i64::try_from(SCAN).unwrap_or(i64::MAX);
-        let found = select(conn, filter, params![idp, Kind(kind), after, limit])?;
+        let found = after(conn, idp, kind, place, SCAN)?;
         let Some(last) = found.last() else { return Ok(()) };
-        after = last.ordinal;
+        place = last.ordinal;
         for stored in found {
-            each(stored)?;
+            if !each(stored)? {
+                return Ok(());
+            }
         }
     }
 }
 
-fn select(conn: &Connection, filter: &str, params: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {
-    let columns = resources::COLUMNS;
-    let sql = format!("SELECT {columns} FROM resources p JOIN idps i ON i.id = p.idp WHERE {filter}");
-    let mut select = conn.prepare_cached(&sql)?;
+fn after(conn: &Connection, idp: i64, kind: ResourceKind, place: i64, count: usize) -> Result<Vec<Stored>, StoreError> {
+    select(conn, AFTER, params![idp, Kind(kind), place, whole(count)])
+}
+
+pub fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+pub fn select(conn: &Connection, filter: &str, params: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {
+    let mut select = conn.prepare_cached(&selection(filter))?;
     let found = select.query_map(params, resources::read)?;
     Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// The statement that selects resources.
+pub fn selection(filter: &str) -> String {
+    format!("SELECT {} FROM resources p JOIN idps i ON i.id = p.idp WHERE {filter}", resources::COLUMNS)
 }

@@ -18,7 +18,7 @@ use crate::{
     audit,
     directory::Change,
     identity::{Edit, IdpName, Resource, ResourceId, ResourceKind, fold},
-    store::{EditFn, Provisioned, Revocations, StoreError},
+    store::{CheckFn, EditFn, Provisioned, Revocations, StoreError},
 };
 
 /// Columns of a resource `p` and its IdP `i`, as `read` takes them.
@@ -169,9 +169,11 @@ pub fn delete(
     idp_name: &IdpName,
     kind: ResourceKind,
     id: ResourceId,
+    check: CheckFn,
 ) -> Result<Provisioned, StoreError> {
     let idp = idp(tx, idp_name)?;
     let Stored { ordinal, resource } = get(tx, idp_name, kind, id)?;
+    check(&resource)?;
     let affected = match kind {
         ResourceKind::User => Vec::new(),
         ResourceKind::Group => entitlement::concerned_below(tx, &[ordinal])?,

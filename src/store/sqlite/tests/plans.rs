@@ -7,7 +7,7 @@ use crate::{
     api::GrantPhase,
     store::{
         GrantSelect,
-        sqlite::{entitlement, grants, runs},
+        sqlite::{entitlement, grants, query, runs, sorted},
     },
 };
 
@@ -53,4 +53,18 @@ async fn what_is_asked_often_goes_by_an_index_that_holds_little() {
         assert!(plan.contains(&format!("INDEX {index}")), "{index}: {plan}");
     }
     assert!(!plan.contains("SCAN grants"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_page_by_cursor_or_by_name_is_read_in_its_order_and_no_further() {
+    let world = World::new().await;
+    for (filter, index) in [
+        (query::AFTER.to_owned(), "resources_order (idp=? AND kind=? AND rowid>?)"),
+        (sorted::by_name(false), "resources_name (idp=? AND kind=?)"),
+        (sorted::by_name(true), "resources_name (idp=? AND kind=?)"),
+    ] {
+        let values = || (0..4).map(|_| Box::new(1) as Box<dyn ToSql>).collect();
+        let plan = world.plan(query::selection(&filter), values).await;
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
 }

@@ -1,0 +1,41 @@
+//! What is listed, from where on, and a page of it.
+
+use crate::identity::{Filter, IdpName, Resource, ResourceKind, Sort};
+
+/// What to list.
+#[derive(Clone, Debug)]
+pub struct ListQuery {
+    /// Whose.
+    pub idp: IdpName,
+    /// Of which type.
+    pub kind: ResourceKind,
+    /// Which; all if absent.
+    pub filter: Option<Filter>,
+    /// From which on.
+    pub start: Start,
+    /// How many at most.
+    pub count: usize,
+}
+
+/// Where a page begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the n-th match, 1-based (RFC 7644 §3.4.2.4).
+    Index(usize),
+    /// At the n-th match in another order (RFC 7644 §3.4.2.3).
+    Sorted(Sort, usize),
+    /// After this place in the order of creation; 0 is before all (RFC 9865). No resource ever changes its place, so a
+    /// walk from place to place meets all that live through it, once.
+    After(i64),
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// How many match in all. `None` where only reading them all would tell, and the page begins after a place.
+    pub total: Option<usize>,
+    /// These.
+    pub resources: Vec<Resource>,
+    /// The place after which the next page begins, where more match.
+    pub next: Option<i64>,
+}
