@@ -7,6 +7,7 @@ mod kills;
 mod leavers;
 mod namespaces;
 mod time;
+mod writes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,6 +34,7 @@ pub fn cases() -> Vec<Case> {
         time::deactivated_during_renewal,
         time::store_outage,
         time::clock_skew,
+        writes::g5_what_was_acknowledged_survives_kill_9_under_a_load_of_writes,
         the_invariants_hold_of_the_installed_instance_after_everything,
     ]
 }

@@ -1,36 +1,17 @@
 //! Step 0: needs nothing but the binary.
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::{
     ensure,
     report::Report,
-    world::{Idp, OUR_TIME, Outcome, eventually, free_port, push_by, release_binary, sign},
+    world::{Alone, Outcome, push_by, sign},
 };
 
 const SECRET: &str = "the demo's own webhook secret";
-
-/// A server of its own, from the release binary alone.
-pub struct Alone {
-    folder: tempfile::TempDir,
-    binary: PathBuf,
-    http: u16,
-    interceptor: u16,
-    server: Child,
-}
-
-impl Drop for Alone {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
 
 /// Provision, decide against a folder of policies, deactivate, decide again.
 pub async fn step0() -> Report {
@@ -44,12 +25,13 @@ pub async fn step0() -> Report {
 }
 
 async fn play(report: &Report) -> Outcome {
-    let started = Alone::start().await;
-    let Some(alone) = report.check("`scim-tekton serve` runs with a folder of policies and no cluster", started) else {
+    let started = start().await;
+    let Some((_policies, alone)) =
+        report.check("`scim-tekton serve` runs with a folder of policies and no cluster", started)
+    else {
         return Ok(());
     };
-    let token = alone.cli(&["idp", "token", "create", "okta"]).await?.trim().to_owned();
-    let okta = Idp::with_token(&format!("http://127.0.0.1:{}", alone.http), token, reqwest::Client::new());
+    let okta = alone.idp("okta").await?;
     let provisioned = async {
         let bob = okta.provision("bob@example.com", 583_231).await?;
         okta.push_group("deployers", &[&bob]).await?;
@@ -64,7 +46,7 @@ async fn play(report: &Report) -> Outcome {
     );
     let request = event.interceptor_request("namespaces/prod/triggers/push", "deploy");
     let allowed = async {
-        let answer = alone.ask(&request).await?;
+        let answer = ask(&alone, &request).await?;
         ensure!(answer["continue"] == true, "expected an allowed event, got {answer}");
         let decision = answer["extensions"]["scim"]["decisionId"].as_str().unwrap_or_default().to_owned();
         alone.cli(&["explain", &decision]).await
@@ -75,7 +57,7 @@ async fn play(report: &Report) -> Outcome {
     report.check("Okta deactivates Bob", okta.deactivate(&bob).await);
     let denied = async {
         let event = sign(&push_by(bob.github), SECRET);
-        let answer = alone.ask(&event.interceptor_request("namespaces/prod/triggers/push", "deploy")).await?;
+        let answer = ask(&alone, &event.interceptor_request("namespaces/prod/triggers/push", "deploy")).await?;
         ensure!(answer["continue"] == false, "expected a denied event, got {answer}");
         Ok(answer["status"]["message"].as_str().unwrap_or_default().to_owned())
     };
@@ -89,64 +71,29 @@ async fn play(report: &Report) -> Outcome {
     Ok(())
 }
 
-impl Alone {
-    async fn start() -> Outcome<Self> {
-        let binary = PathBuf::from(release_binary());
-        ensure!(binary.exists(), "{}: no such file; `make build` makes it", binary.display());
-        let folder = tempfile::tempdir()?;
-        write_policies(folder.path())?;
-        let (http, interceptor, admin) = (free_port()?, free_port()?, free_port()?);
-        let config = format!(
-            "store: sqlite://{dir}/store.db
-policies: {dir}/policies
-kubernetes: {{enabled: false}}
-listen: {{http: '127.0.0.1:{http}', interceptor: '127.0.0.1:{interceptor}', admin: '127.0.0.1:{admin}'}}
-linkAuthority:
-  github.com: {{idp: okta, attribute: 'urn:scim-tekton:params:scim:schemas:extension:accounts:2.0:User:githubId'}}
-",
-            dir = folder.path().display(),
-        );
-        std::fs::write(folder.path().join("config.yaml"), config)?;
-        let log = std::fs::File::create(folder.path().join("log"))?;
-        let server = Command::new(&binary)
-            .args(["serve", "--config"])
-            .arg(folder.path().join("config.yaml"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
-        let alone = Self { folder, binary, http, interceptor, server };
-        let ready = format!("http://127.0.0.1:{admin}/readyz");
-        let waited = eventually("the server is ready", OUR_TIME, || async {
-            Ok(reqwest::get(&ready).await.is_ok_and(|answer| answer.status().is_success()).then_some(()))
-        });
-        if let Err(error) = waited.await {
-            let log = std::fs::read_to_string(alone.folder.path().join("log")).unwrap_or_default();
-            return Err(format!("{error}\n{log}").into());
-        }
-        Ok(alone)
-    }
+async fn start() -> Outcome<(TempDir, Alone)> {
+    let policies = tempfile::tempdir()?;
+    write_policies(policies.path())?;
+    let config = json!({
+        "policies": policies.path(),
+        "linkAuthority": {"github.com": {
+            "idp": "okta", "attribute": "urn:scim-tekton:params:scim:schemas:extension:accounts:2.0:User:githubId",
+        }},
+    });
+    Ok((policies, Alone::start(config).await?))
+}
 
-    async fn cli(&self, args: &[&str]) -> Outcome<String> {
-        let config = self.folder.path().join("config.yaml").display().to_string();
-        let mut all = args.to_vec();
-        all.extend(["--config", &config]);
-        crate::world::run(&self.binary.display().to_string(), &all, None).await
-    }
-
-    async fn ask(&self, request: &Value) -> Outcome<Value> {
-        let ca: Value = serde_json::from_str(&std::fs::read_to_string(self.folder.path().join("ca.json"))?)?;
-        let ca = reqwest::Certificate::from_pem(ca["certificate"].as_str().unwrap_or_default().as_bytes())?;
-        let client = reqwest::Client::builder().tls_certs_only([ca]).timeout(Duration::from_secs(10)).build()?;
-        let url = format!("https://localhost:{}/", self.interceptor);
-        let answer =
-            client.post(url).header("content-type", "application/json").body(request.to_string()).send().await?;
-        Ok(serde_json::from_str(&answer.text().await?)?)
-    }
+async fn ask(alone: &Alone, request: &Value) -> Outcome<Value> {
+    let ca: Value = serde_json::from_str(&std::fs::read_to_string(alone.folder().join("ca.json"))?)?;
+    let ca = reqwest::Certificate::from_pem(ca["certificate"].as_str().unwrap_or_default().as_bytes())?;
+    let client = reqwest::Client::builder().tls_certs_only([ca]).timeout(Duration::from_secs(10)).build()?;
+    let url = format!("https://localhost:{}/", alone.interceptor);
+    let answer = client.post(url).header("content-type", "application/json").body(request.to_string()).send().await?;
+    Ok(serde_json::from_str(&answer.text().await?)?)
 }
 
 fn write_policies(folder: &Path) -> Outcome {
-    let secrets = folder.join("policies/secrets/github-webhook");
+    let secrets = folder.join("secrets/github-webhook");
     std::fs::create_dir_all(&secrets)?;
     std::fs::write(secrets.join("secret"), SECRET)?;
     let objects = [
@@ -178,6 +125,6 @@ fn write_policies(folder: &Path) -> Outcome {
         }),
     ];
     let text: Vec<_> = objects.iter().map(ToString::to_string).collect();
-    std::fs::write(folder.join("policies/prod.yaml"), text.join("\n---\n"))?;
+    std::fs::write(folder.join("prod.yaml"), text.join("\n---\n"))?;
     Ok(())
 }

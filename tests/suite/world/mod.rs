@@ -1,6 +1,7 @@
 //! The world in which the suite plays: the cluster that runs, our installed instance in it, an identity provider, a
 //! source host, and teams with namespaces of their own.
 
+mod alone;
 mod caller;
 mod command;
 mod github;
@@ -18,6 +19,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use kube::{Client, Config, config::KubeConfigOptions};
 
+pub use alone::*;
 pub use caller::*;
 pub use command::*;
 pub use github::*;
