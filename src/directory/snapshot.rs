@@ -324,6 +324,8 @@ fn link(authority: &LinkAuthority, resource: &Resource) -> Option<(Arc<str>, u64
     } else {
         resource.attributes.get(&authority.schema).and_then(|extension| extension.as_object())
     };
-    let account = holder?.get(&authority.attribute)?.as_str()?.parse().ok()?;
+    // A string in our own extension; in one of the admin's it may be a number.
+    let value = holder?.get(&authority.attribute)?;
+    let account = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
     Some((authority.host.clone(), account))
 }

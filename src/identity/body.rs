@@ -1,6 +1,6 @@
 //! A whole resource as POST and PUT send it (RFC 7644 §3.3, §3.5.1).
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Edit, MemberOp, Mode, Resource, ResourceKind, ScimError, ScimType, immutable,
@@ -31,6 +31,7 @@ impl Whole {
             document.apply(operation, mode)?;
         }
         let mut edit = document.finish(kind)?;
+        complete_extensions(kind, &Map::new(), &edit.attributes)?;
         edit.members.extend(members);
         Ok(Self { kind, id, edit })
     }
@@ -53,7 +54,6 @@ impl Whole {
             Some(_) => return Err(ScimError::bad(ScimType::InvalidValue, "expected id to be a string")),
         }
         immutable::hold(self.kind, &current.attributes, &mut self.edit.attributes, true)?;
-        complete_extensions(self.kind, &self.edit.attributes)?;
         match self.kind {
             ResourceKind::User => {
                 self.edit.attributes.entry("active").or_insert(Value::Bool(current.active()));
@@ -64,6 +64,13 @@ impl Whole {
             ResourceKind::Group => {}
         }
         Ok(self.edit)
+    }
+
+    /// In the place of an inactive user who is assigned anew: active, unless it says otherwise.
+    pub fn revive(mut self, current: &Resource) -> Result<Edit, ScimError> {
+        self.id = None;
+        self.edit.attributes.entry("active").or_insert(Value::Bool(true));
+        self.replace(current)
     }
 
     /// `userName` or `displayName`.

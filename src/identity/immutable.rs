@@ -18,6 +18,13 @@ pub(super) fn hold(
 ) -> Result<(), ScimError> {
     for schema in schema::extensions(kind) {
         let Some(held) = before.get(schema.id).and_then(Value::as_object) else { continue };
+        if is_put && !after.contains_key(schema.id) {
+            // Parts of it would not be what it requires; so it stays whole, and a PUT without it fails on nothing.
+            if schema.attributes.iter().any(|attribute| has_immutable(attribute, held)) {
+                after.insert(schema.id.into(), Value::Object(held.clone()));
+            }
+            continue;
+        }
         for attribute in schema.attributes {
             let Some(value) = held.get(attribute.name) else { continue };
             if is_immutable(attribute) {
@@ -47,6 +54,12 @@ fn hold_one(name: &str, value: &Value, after: Option<&mut Map<String, Value>>, i
             Err(ScimError::bad(ScimType::Mutability, detail))
         }
     }
+}
+
+fn has_immutable(attribute: &Attribute, held: &Map<String, Value>) -> bool {
+    let Some(value) = held.get(attribute.name) else { return false };
+    let in_sub = |sub: &&Attribute| is_immutable(sub) && value.get(sub.name).is_some();
+    is_immutable(attribute) || (!attribute.multi && attribute.subs().iter().any(|sub| in_sub(&sub)))
 }
 
 fn is_immutable(attribute: &Attribute) -> bool {

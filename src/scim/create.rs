@@ -55,7 +55,7 @@ async fn revive(state: &ScimState, caller: &Caller, whole: Whole) -> Result<Opti
     let (idp, id) = (caller.idp.clone(), user.id);
     let edit = Box::new(move |current: &Resource| {
         if is_same(current) {
-            return Ok(whole.create());
+            return whole.revive(current);
         }
         let detail = "the user that has this userName is active";
         Err(ScimError { status: 409, scim_type: Some(ScimType::Uniqueness), detail: detail.into() })

@@ -30,6 +30,8 @@ pub const TOKEN_PREFIX: &str = "scimidp_";
 #[derive(Default)]
 pub struct TokenTable {
     tokens: ArcSwap<HashMap<SecretHash, Entry>>,
+    /// Reloads one after the other: the one that reads last sets last, or a token that was ended between would come back.
+    reloads: tokio::sync::Mutex<()>,
 }
 
 struct Entry {
@@ -50,7 +52,7 @@ pub(super) struct Known {
 
 impl fmt::Debug for TokenTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenTable").field("tokens", &self.tokens.load().len()).finish()
+        f.debug_struct("TokenTable").field("tokens", &self.tokens.load().len()).finish_non_exhaustive()
     }
 }
 
@@ -64,6 +66,7 @@ impl TokenTable {
 
     /// Takes what the store holds now. On an error the table stays as it was.
     pub async fn reload(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let _alone = self.reloads.lock().await;
         self.set(store.tokens().await?);
         Ok(())
     }

@@ -17,6 +17,14 @@ pub struct ListQuery {
     pub count: usize,
 }
 
+impl ListQuery {
+    /// Whether only reading the whole directory answers it: no index has its filter, or its order.
+    pub fn reads_all(&self) -> bool {
+        let unindexed = self.filter.as_ref().is_some_and(|filter| filter.indexable(self.kind).is_none());
+        unindexed || matches!(&self.start, Start::Sorted(sort, _) if !sort.is_by_name(self.kind))
+    }
+}
+
 /// Where a page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {

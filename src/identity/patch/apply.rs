@@ -28,6 +28,7 @@ pub fn apply(operations: Vec<Operation>, resource: &Resource, mode: Mode) -> Res
     }
     let mut edit = document.finish(resource.kind)?;
     immutable::hold(resource.kind, &resource.attributes, &mut edit.attributes, false)?;
+    complete_extensions(resource.kind, &resource.attributes, &edit.attributes)?;
     Ok(edit)
 }
 
@@ -101,7 +102,6 @@ impl Document {
                 return Err(ScimError::bad(ScimType::InvalidValue, detail));
             }
         }
-        complete_extensions(kind, &self.root)?;
         if self.root.keys().filter(|key| key.contains(':')).count() > MAX_EXTENSIONS {
             return Err(too_many(format!("expected at most {MAX_EXTENSIONS} extensions")));
         }
@@ -209,12 +209,16 @@ impl Document {
 }
 
 /// What an extension requires is there, if anything of it is (RFC 7643 §2.2): of each value of a complex attribute, too.
+/// One that stays as it was is not looked at: it may be of the time before it was configured so, and nobody's
+/// deactivation fails by that.
 pub(in crate::identity) fn complete_extensions(
     kind: ResourceKind,
-    attributes: &Map<String, Value>,
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
 ) -> Result<(), ScimError> {
-    for schema in schema::extensions(kind) {
-        if let Some(held) = attributes.get(schema.id).and_then(Value::as_object) {
+    let changed = |id: &&str| before.get(*id) != after.get(*id);
+    for schema in schema::extensions(kind).iter().filter(|schema| changed(&schema.id)) {
+        if let Some(held) = after.get(schema.id).and_then(Value::as_object) {
             complete(schema.attributes, held)?;
         }
     }

@@ -3,6 +3,10 @@
 use serde_json::{Value, json};
 
 use super::app::{Answer, App};
+use crate::{
+    identity::{Edit, Resource, ResourceKind},
+    store::Store as _,
+};
 
 const BADGE: &str = "urn:example:params:scim:schemas:extension:badge:2.0:User";
 
@@ -114,10 +118,37 @@ async fn what_is_immutable_is_set_once_and_what_is_read_only_never() {
     assert!(refused(&app.call("PUT", &path, body(json!({"number": 7, "serial": "another"}))).await));
     let kept = app.call("PUT", &path, body(json!({"number": 8}))).await;
     assert_eq!(kept.body[BADGE], json!({"number": 8, "serial": "s1", "origin": {"code": "c1"}}));
-    // With what is kept, the extension is there, and so must be what it requires.
-    let without = app.call("PUT", &path, Some(json!({"userName": "a", "externalId": "a"}))).await;
-    assert_eq!((without.status.as_u16(), &without.body["scimType"]), (400, &json!("invalidValue")));
-    assert_eq!(app.get(&path).await.body[BADGE], kept.body[BADGE]);
+    // Without the extension, it stays as it is: an IdP that knows nothing of it can deactivate people by PUT.
+    let inactive = json!({"userName": "a", "externalId": "a", "active": false});
+    let without = app.call("PUT", &path, Some(inactive)).await;
+    assert_eq!((without.status.as_u16(), &without.body["active"]), (200, &json!(false)));
+    assert_eq!(without.body[BADGE], kept.body[BADGE]);
+    // And who is assigned anew is the same person, with the same serial.
+    let again = |badge: Value| json!({"userName": "a", "externalId": "a", BADGE: badge});
+    assert!(refused(&app.post("/Users", again(json!({"number": 8, "serial": "another"}))).await));
+    let revived = app.post("/Users", again(json!({"number": 9}))).await;
+    assert_eq!((revived.status.as_u16(), &revived.body["active"]), (201, &json!(true)), "{}", revived.body);
+    assert_eq!(revived.body[BADGE]["serial"], "s1");
+}
+
+#[tokio::test]
+async fn what_was_kept_before_it_was_configured_so_keeps_nobody_from_being_deactivated() {
+    let app = App::new().await;
+    let id = app.user("a").await;
+    // As it stands in a store of the time before: without the number that is required now.
+    let edit = Box::new(|user: &Resource| {
+        let mut attributes = user.attributes.clone();
+        attributes.insert(BADGE.into(), json!({"serial": "s1"}));
+        Ok(Edit { external_id: user.external_id.clone(), attributes, ..Edit::default() })
+    });
+    app.store.edit(&"okta".into(), ResourceKind::User, id.parse().unwrap(), edit).await.unwrap();
+    let path = format!("/Users/{id}");
+    let left = app.patch(&path, json!([{"op": "replace", "value": {"active": false}}])).await;
+    assert_eq!((left.status.as_u16(), &left.body["active"]), (200, &json!(false)), "{}", left.body);
+    let put = json!({"userName": "a", "externalId": "ext-a", "active": false, "title": "t"});
+    assert_eq!(app.call("PUT", &path, Some(put)).await.status, 200);
+    let changed = app.patch(&path, json!([{"op": "add", "path": format!("{BADGE}:note"), "value": "n"}])).await;
+    assert_eq!(changed.status, 400, "once it is changed, it must be whole");
 }
 
 #[tokio::test]

@@ -117,3 +117,24 @@ async fn an_idp_sees_and_touches_only_its_own() {
     assert_eq!((stolen.status.as_u16(), &stolen.body["scimType"]), (400, &json!("invalidValue")));
     assert_eq!(app.call_as_other("POST", "/Users", Some(json!({"userName": "a"}))).await.status, 201);
 }
+
+#[tokio::test]
+async fn of_a_thousand_members_that_sixteen_callers_add_at_once_none_is_lost() {
+    let app = std::sync::Arc::new(App::new().await);
+    let group = app.group("all", &[]).await;
+    let callers = (0..16).map(|caller| {
+        let (app, path) = (app.clone(), format!("/Groups/{group}"));
+        tokio::spawn(async move {
+            for number in (caller..1_000).step_by(16) {
+                let id = app.user(&format!("user-{number}")).await;
+                let added = app.patch(&path, json!([{"op": "add", "path": "members", "value": [{"value": id}]}])).await;
+                assert!(added.status.is_success(), "{}", added.body);
+            }
+        })
+    });
+    for done in futures::future::join_all(callers).await {
+        done.unwrap();
+    }
+    let members = app.get(&format!("/Groups/{group}")).await.body["members"].as_array().unwrap().len();
+    assert_eq!(members, 1_000);
+}

@@ -99,6 +99,9 @@ impl Store for SqliteStore {
 
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let query = query.clone();
+        if query.reads_all() {
+            return self.readers.read_long(move |conn| query::list(conn, &query)).await;
+        }
         self.read(move |conn| query::list(conn, &query)).await
     }
 

@@ -11,13 +11,31 @@ use crate::store::StoreError;
 pub struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
+    /// Of reads that take long: they leave the others to what revocations, tickets and look-ups wait for.
+    long: Arc<Semaphore>,
 }
 
 impl Readers {
     /// As many reads at a time as there are connections.
     pub fn new(connections: Vec<Connection>) -> Self {
         let permits = Arc::new(Semaphore::new(connections.len()));
-        Self { idle: Arc::new(Mutex::new(connections)), permits }
+        let long = Arc::new(Semaphore::new((connections.len() / 2).max(1)));
+        Self { idle: Arc::new(Mutex::new(connections)), permits, long }
+    }
+
+    /// As `read`, for work that may read a whole directory.
+    pub async fn read_long<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let closed = |_| StoreError::Failed("the store is closed".into());
+        let permit = self.long.clone().acquire_owned().await.map_err(closed)?;
+        // With the work, and not with who waits for it: that one may go away.
+        let work = move |conn: &Connection| {
+            let _permit = permit;
+            work(conn)
+        };
+        self.read(work).await
     }
 
     /// Reads at one moment: all that `work` sees is one snapshot.
@@ -61,5 +79,30 @@ impl Drop for Lease {
         if let Some(conn) = self.conn.take() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, time::Duration};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn reads_that_take_long_leave_connections_to_others_also_when_nobody_waits_for_them_any_more() {
+        let connections = (0..4).map(|_| Connection::open_in_memory().unwrap()).collect();
+        let readers = Arc::new(Readers::new(connections));
+        let mut ends = Vec::new();
+        for _ in 0..10 {
+            let (end, told) = mpsc::channel::<()>();
+            let readers = readers.clone();
+            let long = async move { readers.read_long(move |_| Ok(told.recv())).await.map(drop) };
+            // Each caller goes away at once.
+            let _ = tokio::time::timeout(Duration::from_millis(20), long).await;
+            ends.push(end);
+        }
+        let one = readers.read(|conn| Ok(conn.query_row("SELECT 1", [], |row| row.get::<_, i64>(0))?));
+        assert_eq!(tokio::time::timeout(Duration::from_secs(5), one).await.unwrap().unwrap(), 1);
+        drop(ends);
     }
 }
