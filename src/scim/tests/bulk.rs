@@ -158,6 +158,23 @@ async fn a_circle_that_cannot_be_closed_leaves_nothing_of_who_opened_it() {
 }
 
 #[tokio::test]
+async fn the_closing_of_a_circle_undoes_no_operation_of_its_request() {
+    let app = App::new().await;
+    let answer = app
+        .bulk(json!([
+            {"method": "PATCH", "path": "/Users/bulkId:u",
+             "data": {"Operations": [{"op": "replace", "value": {"active": false}}]}},
+            {"method": "POST", "path": "/Users", "bulkId": "u", "data": {"userName": "u", "active": true,
+                ENTERPRISE: {"manager": {"value": "bulkId:u"}}}},
+        ]))
+        .await;
+    assert_eq!(statuses(&answer), ["204", "201"]);
+    let id = id(&answer.body["Operations"][1]);
+    let user = app.get(&format!("/Users/{id}")).await.body;
+    assert_eq!((&user["active"], &user[ENTERPRISE]["manager"]["value"]), (&json!(false), &json!(id)));
+}
+
+#[tokio::test]
 async fn a_request_that_holds_too_much_or_says_nothing_clear_is_refused_as_a_whole() {
     let bulk = BulkLimits { max_operations: 2, max_payload_size: 300 };
     let app = App::with(Recorder::default(), Settings { bulk, ..Settings::default() }).await;
