@@ -10,6 +10,9 @@ use super::{
     path::quoted, schema,
 };
 
+/// Characters of a text that are compared: of many places in an order, none is large.
+const MAX_KEY: usize = 256;
+
 /// An order of resources of one type: by an attribute, and among equals by creation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sort {
@@ -41,7 +44,7 @@ pub enum Key {
     Time(DateTime<Utc>),
     /// By size.
     Number(Size),
-    /// By code points; folded, where case doesn't count.
+    /// By code points of its beginning; folded, where case doesn't count.
     Text(String),
 }
 
@@ -90,6 +93,9 @@ impl Sort {
         let compared = leaf
             .comparable()
             .ok_or_else(|| bad(format!("expected {name} to be sorted by one of its sub-attributes")))?;
+        if matches!(compared.ty, schema::Type::Binary) {
+            return Err(bad(format!("expected an attribute that can be sorted by, not binary {}", quoted(by))));
+        }
         let sub = found.sub.or_else(|| (compared.name != leaf.name).then_some(compared)).map(|sub| sub.name.to_owned());
         let path = AttrPath { schema: found.extension.map(|one| one.id.into()), name: name.into(), sub };
         let is_time = matches!(compared.ty, schema::Type::DateTime);
@@ -160,7 +166,8 @@ impl Sort {
     }
 
     fn text(&self, text: &str) -> Option<Key> {
-        let text = if self.exact { text.to_owned() } else { fold(text) };
+        let beginning = |text: &str| text.chars().take(MAX_KEY).collect::<String>();
+        let text = if self.exact { beginning(text) } else { beginning(&fold(text)) };
         (!text.is_empty()).then_some(Key::Text(text))
     }
 }
@@ -242,6 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn of_a_long_text_only_the_beginning_is_kept_and_compared() {
+        let place = |by, end: &str| {
+            let long = format!("{}{end}", "\u{e9}".repeat(255));
+            Sort::parse(by, None, ResourceKind::User).unwrap().place(&user(1, json!({"nickName": long})))
+        };
+        // Folded or not.
+        for by in ["nickName", "externalId"] {
+            assert!(place(by, "a") < place(by, "b"), "{by}");
+            assert_eq!(place(by, "ab"), place(by, "aa"), "{by}");
+            let Place::Up(Key::Text(kept)) = place(by, &"x".repeat(10_000)) else { panic!("a text") };
+            assert!(kept.capacity() <= 1024, "{by}");
+        }
+    }
+
+    #[test]
     fn what_nothing_can_be_sorted_by_is_refused() {
         for (by, order, kind, expected) in [
             ("shoeSize", None, ResourceKind::User, "an attribute of User"),
@@ -251,6 +273,8 @@ mod tests {
             ("members", None, ResourceKind::Group, "can be sorted by"),
             ("members.value", None, ResourceKind::Group, "can be sorted by"),
             ("userName", None, ResourceKind::Group, "an attribute of Group"),
+            ("x509Certificates", None, ResourceKind::User, "can be sorted by"),
+            ("x509Certificates.value", None, ResourceKind::User, "can be sorted by"),
             ("userName", Some("up"), ResourceKind::User, "ascending or descending"),
             ("urn:ietf:params:scim:schemas:core:2.0:User", None, ResourceKind::User, "an attribute of User"),
         ] {

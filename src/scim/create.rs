@@ -11,6 +11,10 @@ use crate::{
     store::{ListQuery, Provisioned, Start, StoreError},
 };
 
+/// Marks the answer to a POST that created nobody: who was there is active again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Revived;
+
 pub(super) async fn create(
     kind: ResourceKind,
     State(state): State<ScimState>,
@@ -22,13 +26,18 @@ pub(super) async fn create(
     let (idp, mut edit) = (caller.idp.clone(), whole.clone().create());
     edit.skip_unknown_members = state.settings.of(&idp).skip_unknown_members;
     let created = settle(&state, |store| async move { store.create(&idp, kind, edit).await }).await;
-    let provisioned = match created {
+    let (provisioned, revived) = match created {
         Err(taken @ StoreError::Uniqueness { .. }) if kind == ResourceKind::User => {
-            revive(&state, &caller, whole).await?.ok_or(taken)?
+            (revive(&state, &caller, whole).await?.ok_or(taken)?, Some(Revived))
         }
-        created => created?,
+        created => (created?, None),
     };
-    answer::resource(&state, StatusCode::CREATED, &provisioned.resource, &params.projection(kind)).await
+    let projection = params.projection(kind);
+    let mut response = answer::resource(&state, StatusCode::CREATED, &provisioned.resource, &projection).await?;
+    if let Some(revived) = revived {
+        response.extensions_mut().insert(revived);
+    }
+    Ok(response)
 }
 
 /// Okta assigns a deactivated person anew by a POST: the user who is there, inactive, with the same `userName` and the

@@ -47,6 +47,15 @@ impl Failure {
     pub(super) fn too_many(idp: &IdpName, per_second: u32, wait: Duration) -> Self {
         let seconds = wait.as_secs() + 1;
         let detail = format!("expected at most {per_second} requests a second from {idp}; try again after {seconds} s");
+        Self::wait(seconds, detail)
+    }
+
+    /// 429 for a Bulk while another one runs.
+    pub(super) fn one_bulk(idp: &IdpName) -> Self {
+        Self::wait(1, format!("expected one Bulk request at a time from {idp}; try again after 1 s"))
+    }
+
+    fn wait(seconds: u64, detail: String) -> Self {
         let header = Some((header::RETRY_AFTER, HeaderValue::from(seconds)));
         Self { header, ..Self::status(StatusCode::TOO_MANY_REQUESTS, detail) }
     }

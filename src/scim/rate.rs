@@ -1,10 +1,40 @@
 //! How many requests an identity provider may send: a bucket that runs empty at a steady rate (GCRA). One that sends
-//! without pause, by a fault or with a stolen token, takes nothing from the others.
+//! without pause, by a fault or with a stolen token, takes nothing from the others. A Bulk is one request that does the
+//! work of many, and outlives its connection: of those, one at a time.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What one IdP may take of us.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    pub(super) rate: Rate,
+    bulk: Arc<Semaphore>,
+}
+
+/// The right to run a Bulk, given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn(#[expect(dead_code, reason = "held, not used")] OwnedSemaphorePermit);
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self { rate: Rate::default(), bulk: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+impl Allowance {
+    /// The right to run a Bulk; `None` while another one runs.
+    pub(super) fn bulk(&self) -> Option<Turn> {
+        Arc::clone(&self.bulk).try_acquire_owned().ok().map(Turn)
+    }
+}
 
 /// One IdP's bucket. It holds a second's worth of requests, so that a burst is let through.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use std::{
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 
-use super::rate::Rate;
+use super::rate::Allowance;
 use crate::{
     identity::IdpName,
     store::{Store, StoreError, TokenRecord},
@@ -41,13 +41,13 @@ struct Entry {
     /// In microseconds since 1970; 0: not since `write_use` asked last.
     used: Arc<AtomicI64>,
     /// Of its IdP: a second token is no second allowance.
-    rate: Arc<Rate>,
+    allowance: Arc<Allowance>,
 }
 
 /// Whose a token is.
 pub(super) struct Known {
     pub(super) idp: IdpName,
-    pub(super) rate: Arc<Rate>,
+    pub(super) allowance: Arc<Allowance>,
 }
 
 impl fmt::Debug for TokenTable {
@@ -74,13 +74,14 @@ impl TokenTable {
     /// Takes these tokens; revoked ones are left out. What is known of their use stays.
     pub fn set(&self, tokens: Vec<TokenRecord>) {
         let before = self.tokens.load();
-        let mut rates: HashMap<_, _> = before.values().map(|known| (known.idp.clone(), known.rate.clone())).collect();
+        let mut allowances: HashMap<_, _> =
+            before.values().map(|known| (known.idp.clone(), known.allowance.clone())).collect();
         let live = tokens.into_iter().filter(|token| token.revoked_at.is_none());
         let table = live.filter_map(|TokenRecord { id, idp, expires_at, hash, .. }| {
             let hash = hash?;
             let used = before.get(&hash).map(|known| known.used.clone()).unwrap_or_default();
-            let rate = rates.entry(idp.clone()).or_default().clone();
-            Some((hash, Entry { id, idp, expires_at, used, rate }))
+            let allowance = allowances.entry(idp.clone()).or_default().clone();
+            Some((hash, Entry { id, idp, expires_at, used, allowance }))
         });
         self.tokens.store(Arc::new(table.collect()));
     }
@@ -106,7 +107,7 @@ impl TokenTable {
             return None;
         }
         entry.used.store(now.timestamp_micros(), Ordering::Relaxed);
-        Some(Known { idp: entry.idp.clone(), rate: entry.rate.clone() })
+        Some(Known { idp: entry.idp.clone(), allowance: entry.allowance.clone() })
     }
 }
 

@@ -1,8 +1,8 @@
 //! In which order operations are done: as they were sent, but what one refers to before it. In a circle of references
-//! (RFC 7644 §3.7.1) somebody must be first: it is created without the reference that closes the circle, and gets it when
-//! all are there.
+//! (RFC 7644 §3.7.1) somebody must be first: it is created without the reference that closes the circle, and gets it as
+//! soon as that is there: before operations on it, which the whole of what was sent would undo.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// A step, by the operation's number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +25,8 @@ enum State {
 pub(super) fn plan(needs: &[Vec<usize>]) -> Vec<Step> {
     let mut states = vec![State::New; needs.len()];
     let mut steps = Vec::with_capacity(needs.len());
+    let mut open = Open::default();
     for first in 0..needs.len() {
-        let mut incomplete = Vec::new();
         let mut path = vec![Visit { operation: first, looked_at: 0, later: HashSet::new() }];
         while let Some(mut visit) = path.pop() {
             let needed = needs.get(visit.operation).map(Vec::as_slice).unwrap_or_default();
@@ -36,10 +36,9 @@ pub(super) fn plan(needs: &[Vec<usize>]) -> Vec<Step> {
             }
             let Some(next) = needed.get(visit.looked_at).copied() else {
                 replace(&mut states, visit.operation, State::Done);
-                if !visit.later.is_empty() {
-                    incomplete.push(Step::Complete(visit.operation));
-                }
+                open.wait(visit.operation, &visit.later);
                 steps.push(Step::Do(visit.operation, visit.later));
+                steps.extend(open.closed_by(visit.operation).map(Step::Complete));
                 continue;
             };
             visit.looked_at += 1;
@@ -55,7 +54,6 @@ pub(super) fn plan(needs: &[Vec<usize>]) -> Vec<Step> {
                 _ => path.push(visit),
             }
         }
-        steps.append(&mut incomplete);
     }
     steps
 }
@@ -65,6 +63,36 @@ struct Visit {
     operation: usize,
     looked_at: usize,
     later: HashSet<usize>,
+}
+
+/// What was done without some of its references.
+#[derive(Default)]
+struct Open {
+    /// How many of them are not done yet.
+    missing: HashMap<usize, usize>,
+    /// Who waits for an operation.
+    waiting: HashMap<usize, Vec<usize>>,
+}
+
+impl Open {
+    fn wait(&mut self, operation: usize, later: &HashSet<usize>) {
+        self.missing.insert(operation, later.len());
+        for needed in later {
+            self.waiting.entry(*needed).or_default().push(operation);
+        }
+    }
+
+    /// What can be completed now that this is done.
+    fn closed_by(&mut self, operation: usize) -> impl Iterator<Item = usize> {
+        let waited = self.waiting.remove(&operation).unwrap_or_default();
+        waited.into_iter().filter(|one| match self.missing.get_mut(one) {
+            Some(missing) => {
+                *missing -= 1;
+                *missing == 0
+            }
+            None => false,
+        })
+    }
 }
 
 fn replace(states: &mut [State], at: usize, new: State) -> State {
@@ -97,6 +125,13 @@ mod tests {
         assert_eq!(plan(&[vec![0], vec![]]), [without(0, [0]), Step::Complete(0), done(1)]);
         let three = plan(&[vec![1], vec![2], vec![0, 1]]);
         assert_eq!(three, [without(2, [0, 1]), done(1), done(0), Step::Complete(2)]);
+    }
+
+    #[test]
+    fn a_circle_is_closed_before_anything_else_is_done() {
+        assert_eq!(plan(&[vec![1], vec![1]]), [without(1, [1]), Step::Complete(1), done(0)]);
+        let two = plan(&[vec![1], vec![2], vec![1, 2]]);
+        assert_eq!(two, [without(2, [1, 2]), done(1), Step::Complete(2), done(0)]);
     }
 
     #[test]

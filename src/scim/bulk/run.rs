@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     gather::Gather,
@@ -20,7 +20,16 @@ use super::{
 };
 use crate::{
     identity::{ScimError, ScimType},
-    scim::{ScimState, auth::Caller, body::Json, create, delete, error::Failure, params::Params, patch, replace},
+    scim::{
+        ScimState,
+        auth::Caller,
+        body::Json,
+        create::{self, Revived},
+        delete,
+        error::Failure,
+        params::Params,
+        patch, replace,
+    },
 };
 
 /// Does a request's operations, and answers those that were tried, in the order in which they were sent.
@@ -77,6 +86,8 @@ struct Done {
     status: u16,
     id: String,
     version: Option<String>,
+    /// Nobody was created: who was there is active again.
+    revived: bool,
 }
 
 struct Run {
@@ -125,14 +136,17 @@ impl Run {
     }
 
     /// Gives what was created without some of its references the whole of what was sent for it. If it can't have them
-    /// (RFC 7644 §3.7.1), it goes again: what is answered by an error has changed nothing.
+    /// (RFC 7644 §3.7.1), it goes again; who was there before is inactive, as before. All of it only if nobody changed it
+    /// meanwhile: that is the later word.
     async fn complete(&self, call: &Call, created: &Done) -> Result<Done, Failure> {
-        let whole = Call { verb: Verb::Put, id: created.id.clone(), version: None, ..call.clone() };
+        let (id, version) = (created.id.clone(), created.version.clone());
+        let whole = Call { verb: Verb::Put, id, version, ..call.clone() };
         match self.call(&whole, &HashSet::new()).await {
             Ok(done) => Ok(Done { status: created.status, ..done }),
             Err(failure) => {
-                let undo = Call { verb: Verb::Delete, data: Value::Null, ..whole };
-                self.call(&undo, &HashSet::new()).await?;
+                let (verb, data) =
+                    if created.revived { (Verb::Patch, deactivation()) } else { (Verb::Delete, Value::Null) };
+                self.call(&Call { verb, data, ..whole }, &HashSet::new()).await?;
                 Err(failure)
             }
         }
@@ -166,8 +180,16 @@ impl Done {
     fn of(response: &Response, id: String) -> Self {
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let made = text(header::LOCATION).and_then(|at| at.rsplit_once('/').map(|(_, id)| id.to_owned()));
-        Self { status: response.status().as_u16(), id: made.unwrap_or(id), version: text(header::ETAG) }
+        let revived = response.extensions().get::<Revived>().is_some();
+        Self { status: response.status().as_u16(), id: made.unwrap_or(id), version: text(header::ETAG), revived }
     }
+}
+
+fn deactivation() -> Value {
+    json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{"op": "replace", "path": "active", "value": false}],
+    })
 }
 
 /// An operation's answer (RFC 7644 §3.7.3).

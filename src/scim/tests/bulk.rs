@@ -158,6 +158,64 @@ async fn a_circle_that_cannot_be_closed_leaves_nothing_of_who_opened_it() {
 }
 
 #[tokio::test]
+async fn who_was_there_before_a_circle_that_cannot_be_closed_is_there_after_it() {
+    for (created_active, sent_active) in [(true, true), (false, false)] {
+        let app = App::new().await;
+        app.user("alice").await;
+        let bob = json!({"userName": "bob", "externalId": "e", "active": created_active});
+        let id = app.post("/Users", bob).await.id();
+        if created_active {
+            app.patch(&format!("/Users/{id}"), json!([{"op": "replace", "path": "active", "value": false}])).await;
+        }
+        let manager = |name: &str| json!({"manager": {"value": format!("bulkId:{name}")}});
+        let answer = app
+            .bulk(json!([
+                {"method": "POST", "path": "/Users", "bulkId": "a", "data": {"userName": "alice",
+                    ENTERPRISE: manager("b")}},
+                {"method": "POST", "path": "/Users", "bulkId": "b", "data": {"userName": "bob", "externalId": "e",
+                    "active": sent_active, ENTERPRISE: manager("a")}},
+            ]))
+            .await;
+        assert_eq!(statuses(&answer), ["409", "409"]);
+        let found = app.get(&format!("/Users/{id}")).await;
+        assert_eq!((found.status.as_u16(), &found.body["active"]), (200, &json!(false)));
+    }
+}
+
+#[tokio::test]
+async fn who_was_changed_while_a_circle_was_open_stays_as_they_are() {
+    let app = App::new().await;
+    // Both are one person: the second is created first, and the first finds them inactive.
+    let same = |active: bool, manager: &str| json!({"userName": "x", "externalId": "e", "active": active, ENTERPRISE: {"manager": {"value": manager}}});
+    let answer = app
+        .bulk(json!([
+            {"method": "POST", "path": "/Users", "bulkId": "u", "data": same(true, "bulkId:v")},
+            {"method": "POST", "path": "/Users", "bulkId": "v", "data": same(false, "bulkId:u")},
+        ]))
+        .await;
+    assert_eq!(statuses(&answer), ["201", "412"]);
+    let found = app.get(&format!("/Users/{}", id(&answer.body["Operations"][0]))).await;
+    assert_eq!((found.status.as_u16(), &found.body["active"]), (200, &json!(true)));
+}
+
+#[tokio::test]
+async fn the_closing_of_a_circle_undoes_no_operation_of_its_request() {
+    let app = App::new().await;
+    let answer = app
+        .bulk(json!([
+            {"method": "PATCH", "path": "/Users/bulkId:u",
+             "data": {"Operations": [{"op": "replace", "value": {"active": false}}]}},
+            {"method": "POST", "path": "/Users", "bulkId": "u", "data": {"userName": "u", "active": true,
+                ENTERPRISE: {"manager": {"value": "bulkId:u"}}}},
+        ]))
+        .await;
+    assert_eq!(statuses(&answer), ["204", "201"]);
+    let id = id(&answer.body["Operations"][1]);
+    let user = app.get(&format!("/Users/{id}")).await.body;
+    assert_eq!((&user["active"], &user[ENTERPRISE]["manager"]["value"]), (&json!(false), &json!(id)));
+}
+
+#[tokio::test]
 async fn a_request_that_holds_too_much_or_says_nothing_clear_is_refused_as_a_whole() {
     let bulk = BulkLimits { max_operations: 2, max_payload_size: 300 };
     let app = App::with(Recorder::default(), Settings { bulk, ..Settings::default() }).await;

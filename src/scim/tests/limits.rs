@@ -60,3 +60,32 @@ async fn a_token_s_last_use_is_written_once_for_many_requests() {
     let used: Vec<_> = after.iter().map(|token| (token.idp.as_str(), token.last_used_at.is_some())).collect();
     assert_eq!(used, [("okta", true), ("entra", false)]);
 }
+
+#[tokio::test]
+async fn one_bulk_of_an_idp_runs_at_a_time_also_when_its_caller_has_gone() {
+    let gate = Some(tokio::sync::Semaphore::new(0));
+    let app = App::with(Recorder { gate, ..Recorder::default() }, Settings::default()).await;
+    let nothing = || json!({"Operations": []});
+    let ann = json!({"Operations": [{"method": "POST", "path": "/Users", "bulkId": "a", "data": {"userName": "ann"}}]});
+    let gave_up = tokio::time::timeout(std::time::Duration::from_millis(50), app.post("/Bulk", ann)).await;
+    assert!(gave_up.is_err());
+    // As after `idp token create`: a second token is no second Bulk.
+    app.tokens.reload(&*app.store).await.unwrap();
+    let refused = app.post("/Bulk", nothing()).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!((refused.header("retry-after"), &refused.body["status"]), ("1", &json!("429")));
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(detail.contains("one Bulk request at a time from okta"), "{detail}");
+    let mut unreadable = app.request("POST", "/Bulk", None, &[]);
+    *unreadable.body_mut() = "{".into();
+    assert_eq!(app.send(unreadable).await.status, StatusCode::TOO_MANY_REQUESTS, "nothing of it is parsed");
+    assert_eq!(app.get("/Users").await.status, StatusCode::OK);
+    assert_eq!(app.call_as_other("POST", "/Bulk", Some(nothing())).await.status, StatusCode::OK);
+
+    app.enforced.gate.as_ref().unwrap().add_permits(9);
+    app.state.writes().close();
+    app.state.writes().wait().await;
+    for _ in 0..2 {
+        assert_eq!(app.post("/Bulk", nothing()).await.status, StatusCode::OK);
+    }
+}

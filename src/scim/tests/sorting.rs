@@ -29,7 +29,8 @@ async fn a_sorted_list_has_pages_in_that_order_and_equals_in_the_order_of_creati
         ("sortBy=title&startIndex=5", vec!["carl"]),
         ("sortBy=title&startIndex=6", vec![]),
         ("sortBy=title&count=0", vec![]),
-        ("sortBy=title&startIndex=9223372036854775807&count=1000", vec![]),
+        ("sortBy=title&startIndex=10000&count=1000", vec![]),
+        ("sortBy=userName&startIndex=9223372036854775807&count=1000", vec![]),
         ("sortOrder=descending", vec!["mia", "Zoe", "alice", "bob", "carl"]),
         ("sortBy=", vec!["mia", "Zoe", "alice", "bob", "carl"]),
     ] {
@@ -61,5 +62,19 @@ async fn an_order_that_cannot_be_kept_is_refused_with_the_reason() {
     ] {
         assert_eq!((answer.status.as_u16(), &answer.body["scimType"]), (400, &json!("invalidValue")));
         assert!(answer.body["detail"].as_str().unwrap().contains(reason), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_no_index_has_is_read_so_far_and_no_farther() {
+    let app = people().await;
+    for query in [
+        "sortBy=title&startIndex=10001",
+        "sortBy=title&startIndex=9223372036854775807&count=0",
+        "sortBy=userName&filter=title%20pr&startIndex=10001",
+    ] {
+        let refused = app.get(&format!("/Users?{query}")).await;
+        assert_eq!((refused.status.as_u16(), &refused.body["scimType"]), (400, &json!("tooMany")), "{query}");
+        assert!(refused.body["detail"].as_str().unwrap().contains("startIndex of at most 10000"), "{}", refused.body);
     }
 }

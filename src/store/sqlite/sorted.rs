@@ -14,6 +14,9 @@ use crate::{
     store::{ListQuery, Page, StoreError},
 };
 
+/// Last match with which a page may begin in an order that no index has: as many places are kept meanwhile.
+const MAX_INDEX: usize = 10_000;
+
 /// A page from the n-th match on.
 pub fn list(conn: &Connection, idp: i64, query: &ListQuery, sort: &Sort, index: usize) -> Result<Page, StoreError> {
     let skip = index.saturating_sub(1);
@@ -25,6 +28,12 @@ pub fn list(conn: &Connection, idp: i64, query: &ListQuery, sort: &Sort, index: 
         )?;
         let resources = found.into_iter().map(|stored| stored.resource).collect();
         return Ok(Page { total: Some(total(conn, idp, query.kind)?), resources, next: None });
+    }
+    if index > MAX_INDEX {
+        let detail = format!(
+            "expected a startIndex of at most {MAX_INDEX} in an order that no index has: filter, or list without sortBy"
+        );
+        return Err(StoreError::Limit(detail));
     }
     let (end, mut seen, mut best) = (skip.saturating_add(query.count), 0, BTreeSet::new());
     matching(conn, idp, query, 0, |stored| {
