@@ -1,5 +1,7 @@
 //! An identity provider: Okta's own call shapes (SCIM.md), over HTTPS, with its bearer token.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -51,19 +53,30 @@ impl Idp {
         &self.token
     }
 
-    /// One call.
+    /// One call; as often as it is told to come back later.
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Outcome<(StatusCode, Value)> {
+        loop {
+            let response = self.send(&method, path, body.as_ref()).await?;
+            let status = response.status();
+            if status == StatusCode::TOO_MANY_REQUESTS {
+                let wait = response.headers().get("retry-after").ok_or("429 does not say how long to wait")?;
+                tokio::time::sleep(Duration::from_secs(wait.to_str()?.parse()?)).await;
+                continue;
+            }
+            let text = response.text().await?;
+            return Ok((status, if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? }));
+        }
+    }
+
+    async fn send(&self, method: &Method, path: &str, body: Option<&Value>) -> Outcome<reqwest::Response> {
         let mut request = self.client.request(method.clone(), format!("{}{path}", self.url)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header("content-type", "application/scim+json").body(body.to_string());
         }
-        if method == Method::DELETE {
+        if *method == Method::DELETE {
             self.ledger.forget(path.rsplit('/').next().unwrap_or_default());
         }
-        let response = request.send().await?;
-        let status = response.status();
-        let text = response.text().await?;
-        Ok((status, if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? }))
+        Ok(request.send().await?)
     }
 
     /// One call that must succeed.
