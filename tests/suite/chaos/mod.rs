@@ -35,6 +35,7 @@ pub fn cases() -> Vec<Case> {
         time::store_outage,
         time::clock_skew,
         writes::g5_what_was_acknowledged_survives_kill_9_under_a_load_of_writes,
+        writes::g5_what_was_acknowledged_survives_a_power_cut_under_a_load_of_writes,
         the_invariants_hold_of_the_installed_instance_after_everything,
     ]
 }

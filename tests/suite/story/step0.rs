@@ -84,7 +84,7 @@ async fn start() -> Outcome<(TempDir, Alone)> {
 }
 
 async fn ask(alone: &Alone, request: &Value) -> Outcome<Value> {
-    let ca: Value = serde_json::from_str(&std::fs::read_to_string(alone.folder().join("ca.json"))?)?;
+    let ca: Value = serde_json::from_str(&std::fs::read_to_string(alone.store_folder().join("ca.json"))?)?;
     let ca = reqwest::Certificate::from_pem(ca["certificate"].as_str().unwrap_or_default().as_bytes())?;
     let client = reqwest::Client::builder().tls_certs_only([ca]).timeout(Duration::from_secs(10)).build()?;
     let url = format!("https://localhost:{}/", alone.interceptor);

@@ -2,14 +2,14 @@
 
 use std::{
     fs::{File, OpenOptions},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Idp, OUR_TIME, Outcome, eventually, free_port, release_binary};
+use super::{Disk, Idp, OUR_TIME, Outcome, eventually, free_port, release_binary};
 use crate::ensure;
 
 /// A server of its own. It ends with this.
@@ -20,6 +20,8 @@ pub struct Alone {
     pub interceptor: u16,
     admin: u16,
     server: Option<Child>,
+    /// What lies between it and its store, while it does.
+    pub disk: Option<Disk>,
 }
 
 impl Drop for Alone {
@@ -31,21 +33,36 @@ impl Drop for Alone {
 impl Alone {
     /// Starts one, with more configuration than where everything is. Returns when it is ready.
     pub async fn start(more: Value) -> Outcome<Self> {
+        let mut alone = Self::prepare(&more)?;
+        alone.serve().await?;
+        Ok(alone)
+    }
+
+    /// The same, on a disk that can lose its power.
+    pub async fn start_on_a_disk(more: Value) -> Outcome<Self> {
+        let mut alone = Self::prepare(&more)?;
+        alone.disk = Some(Disk::below(&alone.store_folder())?);
+        alone.serve().await?;
+        Ok(alone)
+    }
+
+    fn prepare(more: &Value) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         let (http, interceptor, admin) = (free_port()?, free_port()?, free_port()?);
         let at = |port: u16| format!("127.0.0.1:{port}");
         let mut config = json!({
-            "store": format!("sqlite://{}/store.db", folder.path().display()),
+            "store": format!("sqlite://{}/store/store.db", folder.path().display()),
             "kubernetes": {"enabled": false},
-            "listen": {"http": at(http), "interceptor": at(interceptor), "admin": at(admin)},
+            "listen": {
+                "http": at(http), "interceptor": at(interceptor), "admin": at(admin),
+                "control": folder.path().join("control"),
+            },
         });
         for (key, value) in more.as_object().into_iter().flatten() {
             config[key] = value.clone();
         }
         std::fs::write(folder.path().join("config.yaml"), config.to_string())?;
-        let mut alone = Self { folder, http, interceptor, admin, server: None };
-        alone.serve().await?;
-        Ok(alone)
+        Ok(Self { folder, http, interceptor, admin, server: None, disk: None })
     }
 
     /// Its folder.
@@ -53,19 +70,22 @@ impl Alone {
         self.folder.path()
     }
 
+    /// Where its store and its keys are, and nothing else.
+    pub fn store_folder(&self) -> PathBuf {
+        self.folder().join("store")
+    }
+
     /// Serves its store, again if it was killed.
     pub async fn serve(&mut self) -> Outcome {
         let binary = release_binary();
         ensure!(Path::new(&binary).exists(), "{binary}: no such file; `make build` makes it");
         let log: File = OpenOptions::new().create(true).append(true).open(self.folder().join("log"))?;
-        let server = Command::new(binary)
-            .args(["serve", "--config"])
-            .arg(self.folder().join("config.yaml"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
-        self.server = Some(server);
+        let mut command = Command::new(binary);
+        command.args(["serve", "--config"]).arg(self.folder().join("config.yaml"));
+        if let Some(disk) = &self.disk {
+            disk.beneath(&mut command);
+        }
+        self.server = Some(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?);
         let ready = format!("http://127.0.0.1:{}/readyz", self.admin);
         let waited = eventually("the server is ready", OUR_TIME, || async {
             Ok(reqwest::get(&ready).await.is_ok_and(|answer| answer.status().is_success()).then_some(()))

@@ -4,6 +4,7 @@
 mod alone;
 mod caller;
 mod command;
+mod disk;
 mod github;
 mod idp;
 mod instance;
@@ -22,6 +23,7 @@ use kube::{Client, Config, config::KubeConfigOptions};
 pub use alone::*;
 pub use caller::*;
 pub use command::*;
+pub use disk::*;
 pub use github::*;
 pub use idp::*;
 pub use instance::*;
