@@ -9,7 +9,7 @@ pub struct Limits {
     pub max_body: usize,
     /// Resources on a page.
     pub page: PageLimits,
-    /// What stands in filters and PATCHes.
+    /// What stands in a filter or a PATCH.
     pub text: identity::Limits,
 }
 
