@@ -208,6 +208,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.ticket.ttl.get().is_zero() {
         return Err(ConfigError::invalid("ticket.ttl", "expected more than 0s"));
     }
+    super::limits::check(&config.scim)?;
     let mut names = BTreeSet::new();
     for (index, idp) in config.idps.iter().enumerate() {
         if !names.insert(&idp.name) {

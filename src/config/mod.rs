@@ -5,11 +5,13 @@
 
 mod extensions;
 mod keys;
+mod limits;
 mod load;
 mod sections;
 mod span;
 mod values;
 
+pub use limits::*;
 pub use load::ConfigError;
 pub use sections::*;
 pub use span::Span;

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
-    num::NonZeroUsize,
     path::PathBuf,
 };
 
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::{Mode, ResourceKind};
 
-use super::{AttributePath, Enabled, IdpLabel, Span};
+use super::{AttributePath, Bulk, Enabled, FilterLimits, IdpLabel, MEBIBYTE, PageSizes, PatchLimits, Span};
 
 /// A part of the program that `serve` can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
@@ -188,6 +187,14 @@ pub struct Scim {
     pub extensions: Vec<Extension>,
     /// How long after a page of a list its cursor may be used.
     pub cursor_timeout: Span,
+    /// Largest body of a request that is no Bulk, bytes.
+    pub max_body_size: usize,
+    /// How large a page of a list is.
+    pub pagination: PageSizes,
+    /// How much a filter may hold.
+    pub filter: FilterLimits,
+    /// How much a PATCH may hold.
+    pub patch: PatchLimits,
     /// How much one Bulk request may hold.
     pub bulk: Bulk,
 }
@@ -197,8 +204,18 @@ impl Default for Scim {
         // IPSIE asks for 25 and more; an import of ten thousand people takes half a minute.
         let requests_per_second = 500;
         let (revocation_wait, cursor_timeout) = (Span::seconds(5), Span::minutes(60));
-        let (omit, extensions) = (BTreeSet::new(), Vec::new());
-        Self { revocation_wait, requests_per_second, omit, extensions, cursor_timeout, bulk: Bulk::default() }
+        Self {
+            revocation_wait,
+            requests_per_second,
+            omit: BTreeSet::new(),
+            extensions: Vec::new(),
+            cursor_timeout,
+            max_body_size: MEBIBYTE,
+            pagination: PageSizes::default(),
+            filter: FilterLimits::default(),
+            patch: PatchLimits::default(),
+            bulk: Bulk::default(),
+        }
     }
 }
 
@@ -229,23 +246,6 @@ impl From<ExtensionOf> for ResourceKind {
             ExtensionOf::User => Self::User,
             ExtensionOf::Group => Self::Group,
         }
-    }
-}
-
-/// How much one Bulk request may hold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Bulk {
-    /// Most operations.
-    pub max_operations: NonZeroUsize,
-    /// Largest body, bytes.
-    pub max_payload_size: NonZeroUsize,
-}
-
-impl Default for Bulk {
-    fn default() -> Self {
-        let one = NonZeroUsize::MIN;
-        Self { max_operations: one.saturating_add(999), max_payload_size: one.saturating_add(1024 * 1024 - 1) }
     }
 }
 

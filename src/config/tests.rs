@@ -51,7 +51,7 @@ kubernetes: {enabled: false}
     assert_eq!(config.components, [Component::Scim, Component::Issuer].into());
     assert_eq!(config.scim.revocation_wait, Span::seconds(10));
     assert_eq!(config.scim.cursor_timeout, Span::minutes(5));
-    assert_eq!((config.scim.bulk.max_operations.get(), config.scim.bulk.max_payload_size.get()), (50, 2 * 1024 * 1024));
+    assert_eq!((config.scim.bulk.max_operations, config.scim.bulk.max_payload_size), (50, 2 * 1024 * 1024));
     assert_eq!(config.kubernetes.enabled, Enabled::False);
     assert_eq!(config.idps[0].kubernetes.username_attribute, "userName");
     assert_eq!(config.idps[0].scim.mode, ScimMode::Strict);

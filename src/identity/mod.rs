@@ -9,6 +9,7 @@ pub mod filter;
 #[cfg(test)]
 pub(crate) mod fuzz;
 mod immutable;
+mod limits;
 mod mode;
 pub mod patch;
 mod path;
@@ -20,6 +21,7 @@ mod sort;
 pub use body::*;
 pub use error::*;
 pub use filter::*;
+pub use limits::*;
 pub use mode::*;
 pub use path::*;
 pub use render::*;

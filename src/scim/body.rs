@@ -13,8 +13,6 @@ use serde_json::Value;
 use super::{ScimState, error::Failure};
 use crate::identity::{ScimError, ScimType};
 
-/// Largest body of a request for one resource, bytes; `scim.bulk.maxPayloadSize`, if it is not set.
-pub const MAX_BODY: usize = 1024 * 1024;
 /// How long a body may take to arrive: a caller that sends a byte a second holds no memory of ours.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -25,8 +23,8 @@ pub(super) struct Json(pub(super) Value);
 impl FromRequest<ScimState> for Json {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, _: &ScimState) -> Result<Self, Failure> {
-        read(request, MAX_BODY).await.map(Self)
+    async fn from_request(request: Request, state: &ScimState) -> Result<Self, Failure> {
+        read(request, state.settings.limits.max_body).await.map(Self)
     }
 }
 

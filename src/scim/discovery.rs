@@ -15,7 +15,7 @@ use super::{
     answer::{self, List},
     auth::{Caller, caller},
     error::Failure,
-    params::{DEFAULT_COUNT, MAX_COUNT, Params},
+    params::Params,
 };
 use crate::identity::{
     ResourceKind,
@@ -33,6 +33,7 @@ pub(super) async fn service_provider_config(
     } else {
         &state.settings.default
     };
+    let page = state.settings.limits.page;
     let mut config = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": {"supported": true},
@@ -41,7 +42,7 @@ pub(super) async fn service_provider_config(
             "maxOperations": state.settings.bulk.max_operations,
             "maxPayloadSize": state.settings.bulk.max_payload_size,
         },
-        "filter": {"supported": true, "maxResults": MAX_COUNT},
+        "filter": {"supported": true, "maxResults": page.max_size},
         "changePassword": {"supported": false},
         "sort": {"supported": true},
         "etag": {"supported": true},
@@ -49,8 +50,8 @@ pub(super) async fn service_provider_config(
             "cursor": true,
             "index": true,
             "defaultPaginationMethod": "index",
-            "defaultPageSize": DEFAULT_COUNT,
-            "maxPageSize": MAX_COUNT,
+            "defaultPageSize": page.default_size,
+            "maxPageSize": page.max_size,
             "cursorTimeout": state.settings.cursor_timeout.num_seconds(),
         },
         "authenticationSchemes": [{

@@ -62,9 +62,11 @@ impl<'a> Lister<'a> {
         params: &'a Params,
         kinds: &[ResourceKind],
     ) -> Result<Self, Failure> {
+        let limits = state.settings.limits.text;
         let (mut parts, mut unknown) = (Vec::new(), None);
         for kind in kinds {
-            match params.filter.as_deref().map(|text| Filter::parse(text, *kind, caller.mode)).transpose() {
+            let parse = |text| Filter::parse_within(limits, text, *kind, caller.mode);
+            match params.filter.as_deref().map(parse).transpose() {
                 Ok(filter) => parts.push((*kind, filter)),
                 Err(error) => unknown = Some(error),
             }
@@ -84,7 +86,7 @@ impl<'a> Lister<'a> {
     }
 
     async fn list(&self) -> Result<Response, Failure> {
-        let list = match self.params.paging()? {
+        let list = match self.params.paging(self.state.settings.limits.page)? {
             Paging::Index(start, count) => self.by_index(start, count).await?,
             Paging::Cursor(text, count) => self.by_cursor(text, count).await?,
         };

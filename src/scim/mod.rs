@@ -12,6 +12,7 @@ mod cursor;
 mod delete;
 mod discovery;
 mod error;
+mod limits;
 mod list;
 mod observe;
 mod params;
@@ -26,8 +27,9 @@ mod tests;
 mod tokens;
 mod write;
 
-pub use body::{MAX_BODY, READ_TIMEOUT};
+pub use body::READ_TIMEOUT;
 pub use bulk::BulkLimits;
+pub use limits::{Limits, PageLimits};
 pub use state::{IdpSettings, PatchAnswer, ScimState, Settings};
 pub use tokens::{TOKEN_PREFIX, TokenTable};
 

@@ -5,13 +5,8 @@ use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
 use serde_json::Value;
 
-use super::{ScimState, error::Failure};
+use super::{PageLimits, ScimState, error::Failure};
 use crate::identity::{Projection, ResourceKind, ScimError, ScimType, Sort};
-
-/// Largest page.
-pub(super) const MAX_COUNT: usize = 1_000;
-/// Size of a page of which none was asked for.
-pub(super) const DEFAULT_COUNT: usize = 100;
 
 /// The parameters.
 #[derive(Clone, Debug, Default)]
@@ -96,22 +91,24 @@ impl Params {
     }
 
     /// Which page is asked for. By index, a `startIndex` of less than one counts as one and a negative `count` as none
-    /// (RFC 7644 §3.4.2.4); by cursor, a page of none would never end (RFC 9865 §2.1). More than `MAX_COUNT` is no error
-    /// in either: a page may be smaller than was asked for.
-    pub(super) fn paging(&self) -> Result<Paging<'_>, ScimError> {
+    /// (RFC 7644 §3.4.2.4); by cursor, a page of none would never end (RFC 9865 §2.1). More than the largest page is no
+    /// error in either: a page may be smaller than was asked for.
+    pub(super) fn paging(&self, limits: PageLimits) -> Result<Paging<'_>, ScimError> {
+        let PageLimits { default_size, max_size } = limits;
+        let size = |count: i64| usize::try_from(count.max(0)).unwrap_or(usize::MAX).min(max_size);
         let count = self.count.as_deref().map(|text| number("count", text));
         let Some(cursor) = &self.cursor else {
             let start = self.start_index.map_or(1, |start| usize::try_from(start.max(1)).unwrap_or(usize::MAX));
-            return Ok(Paging::Index(start, count.transpose()?.map_or(DEFAULT_COUNT, size)));
+            return Ok(Paging::Index(start, count.transpose()?.map_or(default_size, size)));
         };
         if self.start_index.is_some() {
             return Err(ScimError::bad(ScimType::InvalidValue, "expected startIndex or cursor, not both"));
         }
         match count {
-            None => Ok(Paging::Cursor(cursor, DEFAULT_COUNT)),
+            None => Ok(Paging::Cursor(cursor, default_size)),
             Some(Ok(count)) if count >= 1 => Ok(Paging::Cursor(cursor, size(count))),
             Some(_) => {
-                let detail = format!("expected count to be an integer between 1 and {MAX_COUNT}");
+                let detail = format!("expected count to be an integer between 1 and {max_size}");
                 Err(ScimError::bad(ScimType::InvalidCount, detail))
             }
         }
@@ -131,10 +128,6 @@ impl Params {
         }
         Ok(())
     }
-}
-
-fn size(count: i64) -> usize {
-    usize::try_from(count.max(0)).unwrap_or(usize::MAX).min(MAX_COUNT)
 }
 
 fn number(name: &str, value: &str) -> Result<i64, ScimError> {

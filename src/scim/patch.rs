@@ -23,7 +23,7 @@ pub(super) async fn patch(
 ) -> Result<Response, Failure> {
     let id = parse(kind, &id)?;
     let mode = caller.mode;
-    let operations = language::read(body, kind, mode)?;
+    let operations = language::read(state.settings.limits.text, body, kind, mode)?;
     let condition = Precondition::read(&headers);
     let skip_unknown_members = state.settings.of(&caller.idp).skip_unknown_members;
     let edit = Box::new(move |current: &Resource| {

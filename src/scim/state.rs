@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::Duration;
 use tokio_util::task::TaskTracker;
 
-use super::{BulkLimits, TokenTable};
+use super::{BulkLimits, Limits, TokenTable};
 use crate::{
     clock::Clock,
     identity::{IdpName, Mode},
@@ -52,12 +52,15 @@ pub struct Settings {
     pub cursor_timeout: Duration,
     /// How much one Bulk request may hold.
     pub bulk: BulkLimits,
+    /// How much any other request may hold, and a page.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let (default, idps, bulk) = (IdpSettings::default(), BTreeMap::new(), BulkLimits::default());
-        Self { default, idps, cursor_timeout: Duration::hours(1), bulk }
+        let (default, idps) = (IdpSettings::default(), BTreeMap::new());
+        let (bulk, limits) = (BulkLimits::default(), Limits::default());
+        Self { default, idps, cursor_timeout: Duration::hours(1), bulk, limits }
     }
 }
 

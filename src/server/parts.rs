@@ -27,10 +27,10 @@ use super::{
 use crate::{
     clock::{self, Clock},
     cluster::Cluster,
-    config::{Component, Config, Omissible, PatchAnswer, UnknownMembers},
+    config::{self, Component, Config, Omissible, PatchAnswer, UnknownMembers},
     credential::oidc::OidcProvider,
     directory::{Change, Directory, DirectoryCell},
-    identity::IdpName,
+    identity::{self, IdpName},
     interceptor::{self, InterceptorState, NobodyToTell, Notify, Refusals},
     issuer::{self, Clients, IssuerState},
     keys::{self, CertificateAuthority, KeyCell, LeafCell, SigningKeys},
@@ -133,10 +133,8 @@ impl Parts {
             ..scim::IdpSettings::default()
         };
         let cursor_timeout = self.config.scim.cursor_timeout.chrono();
-        let bulk = &self.config.scim.bulk;
-        let (max_operations, max_payload_size) = (bulk.max_operations.get(), bulk.max_payload_size.get());
-        let bulk = scim::BulkLimits { max_operations, max_payload_size };
-        let settings = scim::Settings { idps: idps.collect(), default, cursor_timeout, bulk };
+        let (bulk, limits) = limits(&self.config.scim);
+        let settings = scim::Settings { idps: idps.collect(), default, cursor_timeout, bulk, limits };
         let (clock, tokens) = (Arc::clone(&self.clock), Arc::clone(&self.tokens));
         ScimState::new(self.shared_store(), clock, enforce, tokens, &self.config.external_url(), settings)
     }
@@ -239,6 +237,18 @@ impl Parts {
             }),
         }
     }
+}
+
+fn limits(config: &config::Scim) -> (scim::BulkLimits, scim::Limits) {
+    let config::Bulk { max_operations, max_payload_size } = config.bulk;
+    let text = identity::Limits {
+        filter_length: config.filter.max_length,
+        filter_depth: config.filter.max_depth,
+        patch_operations: config.patch.max_operations,
+    };
+    let pages = &config.pagination;
+    let page = scim::PageLimits { default_size: pages.default_size(), max_size: pages.max_page_size };
+    (scim::BulkLimits { max_operations, max_payload_size }, scim::Limits { max_body: config.max_body_size, page, text })
 }
 
 /// As `ServiceProviderConfig` spells it.

@@ -7,7 +7,7 @@ mod typed;
 use serde_json::Value;
 
 pub use super::path::AttrPath;
-use super::{Mode, ResourceKind, ScimError, ScimType};
+use super::{Limits, Mode, ResourceKind, ScimError, ScimType};
 pub(super) use parse::Parser;
 pub(super) use typed::filterable;
 
@@ -55,14 +55,14 @@ pub enum IndexedAttribute {
 }
 
 impl Filter {
-    /// Longest filter that is read, bytes.
-    pub const MAX_LENGTH: usize = 4096;
-    /// Deepest nesting of parentheses, brackets and `not` that is read.
-    pub const MAX_DEPTH: usize = 32;
+    /// Reads a filter over resources of a type, within the default limits.
+    pub fn parse(text: &str, kind: ResourceKind, mode: Mode) -> Result<Self, ScimError> {
+        Self::parse_within(Limits::default(), text, kind, mode)
+    }
 
     /// Reads a filter over resources of a type. Errors are `invalidFilter` and tell position and expectation.
-    pub fn parse(text: &str, kind: ResourceKind, mode: Mode) -> Result<Self, ScimError> {
-        Parser::new(text, kind, mode, ScimType::InvalidFilter)?.whole()
+    pub fn parse_within(limits: Limits, text: &str, kind: ResourceKind, mode: Mode) -> Result<Self, ScimError> {
+        Parser::new(limits, text, kind, mode, ScimType::InvalidFilter)?.whole()
     }
 
     /// The conjunct that an index can answer, where there is one: every match of the whole filter is among the

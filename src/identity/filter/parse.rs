@@ -9,7 +9,7 @@ use super::{
     typed::{filterable, operator, typed},
 };
 use crate::identity::{
-    Mode, ResourceKind, ScimError, ScimType,
+    Limits, Mode, ResourceKind, ScimError, ScimType,
     path::{Head, quoted},
     schema::{self, Attribute},
 };
@@ -22,6 +22,7 @@ pub(in crate::identity) struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    limits: Limits,
     kind: ResourceKind,
     mode: Mode,
     error: ScimType,
@@ -29,15 +30,16 @@ pub(in crate::identity) struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     pub(in crate::identity) fn new(
+        limits: Limits,
         text: &'a str,
         kind: ResourceKind,
         mode: Mode,
         error: ScimType,
     ) -> Result<Self, ScimError> {
-        if text.len() > Filter::MAX_LENGTH {
-            return Err(ScimError::bad(error, format!("expected at most {} bytes", Filter::MAX_LENGTH)));
+        if text.len() > limits.filter_length {
+            return Err(ScimError::bad(error, format!("expected at most {} bytes", limits.filter_length)));
         }
-        Ok(Self { text, at: 0, depth: 0, kind, mode, error })
+        Ok(Self { text, at: 0, depth: 0, limits, kind, mode, error })
     }
 
     /// The whole text as a filter.
@@ -103,8 +105,8 @@ impl<'a> Parser<'a> {
 
     fn deeper(&mut self, inner: impl FnOnce(&mut Self) -> Result<Filter, ScimError>) -> Result<Filter, ScimError> {
         self.depth += 1;
-        if self.depth > Filter::MAX_DEPTH {
-            return Err(self.expected(&format!("a nesting of at most {}", Filter::MAX_DEPTH)));
+        if self.depth > self.limits.filter_depth {
+            return Err(self.expected(&format!("a nesting of at most {}", self.limits.filter_depth)));
         }
         let filter = inner(self)?;
         self.depth -= 1;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{bounded, fuzz, json, object, operations};
-use crate::identity::{Edit, Mode, Resource, ResourceId, ResourceKind, Whole, patch};
+use crate::identity::{Edit, Limits, Mode, Resource, ResourceId, ResourceKind, Whole, patch};
 
 fn current(kind: ResourceKind, edit: Edit) -> Resource {
     let (id, idp, at) = (ResourceId(Uuid::from_u128(1)), "okta".into(), DateTime::UNIX_EPOCH);
@@ -42,7 +42,7 @@ fn no_patch_breaks_a_resource() {
     fuzz(3_000, &(operations(), modes, any::<bool>()), |(operations, mode, is_user)| {
         let before = if is_user { &user } else { &group };
         let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
-        let edit = bounded(|| patch::apply(patch::read(body, before.kind, mode)?, before, mode))?;
+        let edit = bounded(|| patch::apply(patch::read(Limits::default(), body, before.kind, mode)?, before, mode))?;
         edit.map_or(Ok(()), |edit| is_sound(before.kind, &edit))
     });
 }

@@ -11,7 +11,7 @@ use super::{
     target::{Place, place},
 };
 use crate::identity::{
-    MemberOp, Mode, ResourceKind, ScimError, ScimType,
+    Limits, MemberOp, Mode, ResourceKind, ScimError, ScimType,
     path::quoted,
     schema::{self, Attribute, Schema},
 };
@@ -58,7 +58,7 @@ pub(in crate::identity) fn expand(
             _ => {}
         }
         // A key that no path can be is no attribute of ours.
-        let place = place(&key, kind, mode).unwrap_or(Place::Unknown);
+        let place = place(Limits::default(), &key, kind, mode).unwrap_or(Place::Unknown);
         member(&mut expanded, &key, place, value, add, kind, mode)?;
     }
     Ok(expanded)

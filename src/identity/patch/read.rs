@@ -7,11 +7,9 @@ use super::{
     target::{Place, not_a_path, place},
 };
 use crate::identity::{
-    Filter, MemberOp, Mode, ResourceKind, ScimError, ScimType, coerce, path::quoted, schema::Attribute,
+    Filter, Limits, MemberOp, Mode, ResourceKind, ScimError, ScimType, coerce, path::quoted, schema::Attribute,
 };
 
-/// Most operations in one PATCH.
-pub const MAX_OPERATIONS: usize = 1_000;
 /// Most values and filter terms of one PATCH, members apart: each may be compared with each of the `MAX_VALUES` values
 /// that are there, and that happens inside the store's transaction.
 const MAX_COST: usize = 4_000;
@@ -25,7 +23,7 @@ enum Verb {
 }
 
 /// Reads a PATCH for a resource of a type.
-pub fn read(body: Value, kind: ResourceKind, mode: Mode) -> Result<Vec<Operation>, ScimError> {
+pub fn read(limits: Limits, body: Value, kind: ResourceKind, mode: Mode) -> Result<Vec<Operation>, ScimError> {
     let Value::Object(mut body) = body else { return Err(syntax("expected a PatchOp object")) };
     if mode == Mode::Strict {
         let schemas = body.get("schemas").and_then(Value::as_array);
@@ -39,13 +37,14 @@ pub fn read(body: Value, kind: ResourceKind, mode: Mode) -> Result<Vec<Operation
     if sent.is_empty() {
         return Err(syntax("expected at least one operation"));
     }
-    if sent.len() > MAX_OPERATIONS {
-        return Err(ScimError::bad(ScimType::TooMany, format!("expected at most {MAX_OPERATIONS} operations")));
+    if sent.len() > limits.patch_operations {
+        let detail = format!("expected at most {} operations", limits.patch_operations);
+        return Err(ScimError::bad(ScimType::TooMany, detail));
     }
     let mut operations = Vec::with_capacity(sent.len());
     for operation in sent {
         let Value::Object(operation) = operation else { return Err(syntax("expected each operation to be an object")) };
-        one(operation, kind, mode, &mut operations)?;
+        one(limits, operation, kind, mode, &mut operations)?;
     }
     if operations.iter().map(cost).sum::<usize>() > MAX_COST {
         let detail = format!("expected at most {MAX_COST} values and filter terms in one PATCH");
@@ -70,6 +69,7 @@ pub(super) fn put(add: bool, target: Target, value: Value, mode: Mode) -> Result
 }
 
 fn one(
+    limits: Limits,
     mut operation: Map<String, Value>,
     kind: ResourceKind,
     mode: Mode,
@@ -92,7 +92,7 @@ fn one(
         operations.push(same_id(value)?);
         return Ok(());
     }
-    let place = place(&path, kind, mode)?;
+    let place = place(limits, &path, kind, mode)?;
     if let Place::Known(target) = &place {
         writable(target)?;
     }

@@ -3,7 +3,7 @@
 
 use super::{ForeignPath, Target};
 use crate::identity::{
-    AttrPath, Mode, ResourceKind, ScimError, ScimType,
+    AttrPath, Limits, Mode, ResourceKind, ScimError, ScimType,
     filter::Parser,
     path::{Head, quoted},
     schema,
@@ -23,8 +23,8 @@ pub(super) enum Place {
 }
 
 /// Reads a path. Filters in it are checked against the schema.
-pub(super) fn place(text: &str, kind: ResourceKind, mode: Mode) -> Result<Place, ScimError> {
-    let mut parser = Parser::new(text, kind, mode, ScimType::InvalidPath)?;
+pub(super) fn place(limits: Limits, text: &str, kind: ResourceKind, mode: Mode) -> Result<Place, ScimError> {
+    let mut parser = Parser::new(limits, text, kind, mode, ScimType::InvalidPath)?;
     let word = parser.word();
     let path = match Head::parse(word) {
         Some(Head::Schema(urn)) => {
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn known(text: &str) -> Target {
-        match place(text, ResourceKind::User, Mode::Compat) {
+        match place(Limits::default(), text, ResourceKind::User, Mode::Compat) {
             Ok(Place::Known(target)) => target,
             other => panic!("{text}: {other:?}"),
         }
@@ -116,14 +116,14 @@ mod tests {
             "emails[nope eq 1]",
             "title b",
         ] {
-            let error = place(text, ResourceKind::User, Mode::Compat).unwrap_err();
+            let error = place(Limits::default(), text, ResourceKind::User, Mode::Compat).unwrap_err();
             assert_eq!(error.scim_type, Some(ScimType::InvalidPath), "{text}");
         }
     }
 
     #[test]
     fn unknown_extensions_are_told_from_unknown_attributes() {
-        let place = |text| place(text, ResourceKind::User, Mode::Compat).unwrap();
+        let place = |text| place(Limits::default(), text, ResourceKind::User, Mode::Compat).unwrap();
         assert!(matches!(place("urn:acme:2.0:User:badge"), Place::Foreign(path) if path.urn == "urn:acme:2.0:User"));
         assert!(matches!(place("badge"), Place::Unknown));
         assert!(matches!(place("urn:ietf:params:scim:schemas:core:2.0:User:badge"), Place::Unknown));

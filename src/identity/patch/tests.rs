@@ -5,7 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::identity::{Edit, Mode, Resource, ResourceId, ResourceKind, ScimError, ScimType};
+use crate::identity::{Edit, Limits, Mode, Resource, ResourceId, ResourceKind, ScimError, ScimType};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
@@ -31,7 +31,7 @@ fn resource(kind: ResourceKind, attributes: Value) -> Resource {
 fn patch_in(mode: Mode, resource: &Resource, operations: Value) -> Result<Edit, ScimError> {
     let mut body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"]});
     body["Operations"] = operations;
-    apply(read(body, resource.kind, mode)?, resource, mode)
+    apply(read(Limits::default(), body, resource.kind, mode)?, resource, mode)
 }
 
 /// A user's attributes after a PATCH.
@@ -346,14 +346,20 @@ fn strict_takes_nothing_that_the_rfc_does_not_have() {
         assert!(strict(json!([operation])).is_err(), "{operation}");
     }
     assert!(
-        read(json!({"Operations": [{"op": "remove", "path": "title"}]}), ResourceKind::User, Mode::Strict).is_err()
+        read(
+            Limits::default(),
+            json!({"Operations": [{"op": "remove", "path": "title"}]}),
+            ResourceKind::User,
+            Mode::Strict
+        )
+        .is_err()
     );
 }
 
 #[test]
 fn bombs_are_refused() {
     let operation = json!({"op": "replace", "path": "displayName", "value": "x"});
-    assert_eq!(refused(vec![operation; MAX_OPERATIONS + 1].into()), ScimType::TooMany);
+    assert_eq!(refused(vec![operation; Limits::default().patch_operations + 1].into()), ScimType::TooMany);
     let many: Vec<_> = (0..=MAX_MEMBERS).map(|n| json!({"value": id(n as u128)})).collect();
     assert_eq!(refused(json!([{"op": "add", "path": "members", "value": many}])), ScimType::TooMany);
     let roles: Vec<_> = (0..400).map(|n| json!({"value": n.to_string()})).collect();

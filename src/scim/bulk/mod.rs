@@ -37,7 +37,7 @@ pub struct BulkLimits {
 
 impl Default for BulkLimits {
     fn default() -> Self {
-        Self { max_operations: 1_000, max_payload_size: body::MAX_BODY }
+        Self { max_operations: 1_000, max_payload_size: 1024 * 1024 }
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use axum::body::Body;
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::app::{App, Recorder};
+use super::app::{Answer, App, Recorder};
 use crate::{
-    scim::{IdpSettings, Settings},
+    identity,
+    scim::{IdpSettings, Limits, PageLimits, Settings},
     store::Store as _,
 };
 
@@ -15,6 +17,108 @@ async fn app(requests_per_second: u32) -> App {
     let okta = IdpSettings { requests_per_second, ..IdpSettings::default() };
     let settings = Settings { idps: BTreeMap::from([("okta".into(), okta)]), ..Settings::default() };
     App::with(Recorder::default(), settings).await
+}
+
+/// Smaller than any by default, so that each is seen to be the one that is set.
+async fn narrow() -> App {
+    let text = identity::Limits { filter_length: 60, filter_depth: 3, patch_operations: 2 };
+    let page = PageLimits { default_size: 2, max_size: 3 };
+    let limits = Limits { max_body: 400, page, text };
+    App::with(Recorder::default(), Settings { limits, ..Settings::default() }).await
+}
+
+fn verdict(answer: &Answer) -> (u16, Option<&str>) {
+    (answer.status.as_u16(), answer.body["scimType"].as_str())
+}
+
+#[tokio::test]
+async fn a_body_is_as_large_as_is_set_and_no_larger() {
+    let app = narrow().await;
+    let padded = |name: &str, size: usize| {
+        let body = json!({"userName": name}).to_string();
+        let mut request = app.request("POST", "/Users", None, &[]);
+        *request.body_mut() = Body::from(format!("{body}{}", " ".repeat(size - body.len())));
+        request
+    };
+    assert_eq!(app.send(padded("ann", 400)).await.status, 201);
+    let refused = app.send(padded("bob", 401)).await;
+    assert_eq!(verdict(&refused), (413, None));
+    assert_eq!(refused.body["detail"], "expected a body of at most 400 bytes");
+    assert_eq!(app.get("/Users").await.body["totalResults"], 1);
+}
+
+#[tokio::test]
+async fn a_patch_has_as_many_operations_as_are_set_and_no_more() {
+    let app = narrow().await;
+    let ann = format!("/Users/{}", app.user("ann").await);
+    let say = |title: &str| json!({"op": "replace", "path": "title", "value": title});
+    assert_eq!(app.patch(&ann, json!([say("a"), say("b")])).await.body["title"], "b");
+    let refused = app.patch(&ann, json!([say("c"), say("d"), say("e")])).await;
+    assert_eq!(verdict(&refused), (400, Some("tooMany")));
+    assert_eq!(refused.body["detail"], "expected at most 2 operations");
+    let data = json!({"Operations": [say("c"), say("d"), say("e")]});
+    let bulk = app.post("/Bulk", json!({"Operations": [{"method": "PATCH", "path": &ann, "data": data}]})).await;
+    assert_eq!(bulk.body["Operations"][0]["response"]["scimType"], "tooMany");
+    assert_eq!(app.get(&ann).await.body["title"], "b");
+}
+
+#[tokio::test]
+async fn a_filter_is_as_long_and_as_deep_as_is_set_and_no_more_also_in_a_path() {
+    let app = narrow().await;
+    let ann = format!("/Users/{}", app.user("ann").await);
+    let search = async |filter: &str| app.post("/Users/.search", json!({"filter": filter})).await;
+    let long = |bytes: usize| format!("userName eq \"{}\"", "x".repeat(bytes - 14));
+    let deep = |depth: usize| format!("{}title pr{}", "(".repeat(depth), ")".repeat(depth));
+    for (good, bad, detail) in [
+        (long(60), long(61), "expected at most 60 bytes"),
+        (deep(3), deep(4), "expected a nesting of at most 3 at position 5"),
+    ] {
+        assert_eq!(verdict(&search(&good).await), (200, None), "{good}");
+        let refused = search(&bad).await;
+        assert_eq!(verdict(&refused), (400, Some("invalidFilter")), "{bad}");
+        assert_eq!(refused.body["detail"], detail);
+        let refused = app.get(&format!("/Users?filter={}", bad.replace(' ', "%20").replace('"', "%22"))).await;
+        assert_eq!(verdict(&refused), (400, Some("invalidFilter")));
+    }
+    let path = |value: usize| format!("emails[value eq \"{}\"].type", "x".repeat(value - 24));
+    for (bytes, expected) in [(60, (200, None)), (61, (400, Some("invalidPath")))] {
+        let add = json!([{"op": "add", "path": path(bytes), "value": "work"}]);
+        assert_eq!(verdict(&app.patch(&ann, add).await), expected);
+    }
+}
+
+/// Filters are walked on the stack: the largest that may be set must fit.
+#[tokio::test]
+async fn the_longest_and_the_deepest_filter_that_can_be_set_are_answered() {
+    let text = identity::Limits { filter_length: 16 * 1024, filter_depth: 64, ..identity::Limits::default() };
+    let limits = Limits { text, ..Limits::default() };
+    let app = App::with(Recorder::default(), Settings { limits, ..Settings::default() }).await;
+    app.user("ann").await;
+    let long = vec!["ims pr"; 16 * 1024 / 10].join(" or ");
+    let deep = format!("{}ims pr{}", "not(".repeat(64), ")".repeat(64));
+    for filter in [long, deep] {
+        let answer = app.post("/Users/.search", json!({"filter": filter})).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["totalResults"]), (200, &json!(0)));
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_as_large_as_is_set_and_that_is_advertised() {
+    let app = narrow().await;
+    for n in 0..5 {
+        app.user(&format!("u{n}")).await;
+    }
+    for (query, shown) in [("", 2), ("?count=3", 3), ("?count=4", 3), ("?cursor=", 2), ("?cursor=&count=4", 3)] {
+        let page = app.get(&format!("/Users{query}")).await.body;
+        assert_eq!((&page["itemsPerPage"], &page["totalResults"]), (&json!(shown), &json!(5)), "{query}");
+    }
+    let refused = app.get("/Users?cursor=&count=0").await;
+    assert_eq!(verdict(&refused), (400, Some("invalidCount")));
+    assert_eq!(refused.body["detail"], "expected count to be an integer between 1 and 3");
+    let config = app.get("/ServiceProviderConfig").await.body;
+    assert_eq!(config["filter"]["maxResults"], 3);
+    let sizes = |config: &Value| (config["defaultPageSize"].clone(), config["maxPageSize"].clone());
+    assert_eq!(sizes(&config["pagination"]), (json!(2), json!(3)));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::app::{App, Recorder};
 use crate::{
-    scim::{IdpSettings, MAX_BODY, Settings},
+    scim::{IdpSettings, Limits, Settings},
     store::Store,
 };
 
@@ -76,7 +76,7 @@ async fn bodies_have_a_type_a_size_and_a_syntax() {
         let (parts, _) = app.request("POST", "/Users", None, &[]).into_parts();
         Request::from_parts(parts, body)
     };
-    assert_eq!(app.send(with(Body::from(vec![b' '; MAX_BODY + 1]))).await.status, 413);
+    assert_eq!(app.send(with(Body::from(vec![b' '; Limits::default().max_body + 1]))).await.status, 413);
     let broken = app.send(with(Body::from("{\"userName\": \"hunter2"))).await;
     assert_eq!((broken.status.as_u16(), &broken.body["scimType"]), (400, &json!("invalidSyntax")));
     assert!(!broken.body.to_string().contains("hunter2"));
