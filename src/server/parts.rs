@@ -1,11 +1,15 @@
 //! Everything that the components share, opened and put together before anything listens.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, mpsc},
+};
 
 use arc_swap::ArcSwap;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt as _};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 use super::{
@@ -37,7 +41,7 @@ use crate::{
     policy::{Catalog, CatalogCell},
     revocation::{Enforce, NothingToEnforce},
     scim::{self, ScimState, TokenTable},
-    store::{SqliteStore, Store},
+    store::{SqliteStore, Store, StoreError},
 };
 
 /// Secrets of the install namespace with our CA and our signing keys.
@@ -267,9 +271,7 @@ async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -
         cell.store(Arc::new(next));
     });
     let store = SqliteStore::open(config.sqlite_path()?, Arc::clone(clock), on_commit)?;
-    let (seq, changes) = store.load_directory().await?;
-    let mut first = Directory::new(config.link_authorities());
-    first.apply(seq, &changes);
+    let (seq, first) = load(&store, Directory::new(config.link_authorities())).await?;
     directory.store(Arc::new(first));
     info!(path = config.store, seq, "store open");
     let now = directory.load();
@@ -277,6 +279,25 @@ async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -
         warn!(%idp, "people of this IdP are denied since a backup was restored: `scim-tekton idp confirm`");
     }
     Ok(store)
+}
+
+/// The Directory as the store has it, and the number of its last change. One thread reads, another takes in, and between
+/// them are a few chunks at most: a million resources don't stand in memory twice.
+async fn load(store: &SqliteStore, empty: Directory) -> Result<(i64, Directory), StoreError> {
+    let (sender, chunks) = mpsc::sync_channel::<Vec<Change>>(2);
+    let building = spawn_blocking(move || {
+        let mut directory = empty;
+        for chunk in chunks {
+            directory.apply(0, &chunk);
+        }
+        directory
+    });
+    // If nobody takes it any more, `building` tells why.
+    let seq = store.feed_directory(move |chunk| drop(sender.send(chunk))).await?;
+    let built = building.await;
+    let mut directory = built.map_err(|error| StoreError::Failed(format!("the directory was not built: {error}")))?;
+    directory.apply(seq, []);
+    Ok((seq, directory))
 }
 
 fn high_water(config: &Config, cluster: Option<&Cluster>, store: &Arc<SqliteStore>) -> Result<HighWater, ServeError> {
