@@ -8,13 +8,12 @@ use chrono::{DateTime, Utc};
 use crate::{
     api::{GrantPhase, Receipt, RevocationReason},
     audit,
-    directory::Change,
     identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
     policy::PolicyFacts,
     store::{
         Activated, Begun, CheckFn, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect, Issued,
         ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned, RedeemRequest, Redemption, Revocations,
-        RunRecord, Store, StoreError, TokenRecord,
+        RunRecord, Store, StoreError, TakeFn, TokenRecord,
     },
     ticket::SecretHash,
 };
@@ -183,7 +182,7 @@ impl Store for FakeStore {
         let rows = self.audit.lock().unwrap();
         Ok(rows.iter().filter(|row| row.seq > after).take(limit).cloned().collect())
     }
-    async fn load_directory(&self) -> Result<(i64, Vec<Change>), StoreError> {
+    async fn feed_directory(&self, _: TakeFn) -> Result<(), StoreError> {
         not_here()
     }
     async fn ping(&self) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, Scim};
+use crate::identity::Limits;
 
 pub(super) const MEBIBYTE: usize = 1024 * 1024;
 
@@ -48,7 +49,8 @@ pub struct FilterLimits {
 
 impl Default for FilterLimits {
     fn default() -> Self {
-        Self { max_length: 4096, max_depth: 32 }
+        let Limits { filter_length, filter_depth, .. } = Limits::default();
+        Self { max_length: filter_length, max_depth: filter_depth }
     }
 }
 
@@ -62,7 +64,7 @@ pub struct PatchLimits {
 
 impl Default for PatchLimits {
     fn default() -> Self {
-        Self { max_operations: 1_000 }
+        Self { max_operations: Limits::default().patch_operations }
     }
 }
 

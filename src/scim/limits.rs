@@ -1,6 +1,7 @@
-//! How much a request may hold, and a page of an answer. A Bulk's are in `bulk`, the rate in `rate`.
+//! How much a request may hold, and a page of an answer, as configured. A Bulk's limits are `config::Bulk`; the rate is in
+//! `rate`.
 
-use crate::identity;
+use crate::{config, identity};
 
 /// Limits of requests for one resource or one list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +23,20 @@ pub struct PageLimits {
     pub max_size: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_body: 1024 * 1024, page: PageLimits::default(), text: identity::Limits::default() }
+impl From<&config::Scim> for Limits {
+    fn from(scim: &config::Scim) -> Self {
+        let page = PageLimits { default_size: scim.pagination.default_size(), max_size: scim.pagination.max_page_size };
+        let text = identity::Limits {
+            filter_length: scim.filter.max_length,
+            filter_depth: scim.filter.max_depth,
+            patch_operations: scim.patch.max_operations,
+        };
+        Self { max_body: scim.max_body_size, page, text }
     }
 }
 
-impl Default for PageLimits {
+impl Default for Limits {
     fn default() -> Self {
-        Self { default_size: 100, max_size: 1_000 }
+        Self::from(&config::Scim::default())
     }
 }

@@ -28,7 +28,6 @@ mod tokens;
 mod write;
 
 pub use body::READ_TIMEOUT;
-pub use bulk::BulkLimits;
 pub use limits::{Limits, PageLimits};
 pub use state::{IdpSettings, PatchAnswer, ScimState, Settings};
 pub use tokens::{TOKEN_PREFIX, TokenTable};

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::Duration;
 use tokio_util::task::TaskTracker;
 
-use super::{BulkLimits, Limits, TokenTable};
+use super::{Limits, TokenTable};
 use crate::{
     clock::Clock,
+    config::Bulk,
     identity::{IdpName, Mode},
     revocation::Enforce,
     store::Store,
@@ -51,7 +52,7 @@ pub struct Settings {
     /// How long after a page its cursor may be used.
     pub cursor_timeout: Duration,
     /// How much one Bulk request may hold.
-    pub bulk: BulkLimits,
+    pub bulk: Bulk,
     /// How much any other request may hold, and a page.
     pub limits: Limits,
 }
@@ -59,7 +60,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let (default, idps) = (IdpSettings::default(), BTreeMap::new());
-        let (bulk, limits) = (BulkLimits::default(), Limits::default());
+        let (bulk, limits) = (Bulk::default(), Limits::default());
         Self { default, idps, cursor_timeout: Duration::hours(1), bulk, limits }
     }
 }

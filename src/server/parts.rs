@@ -31,10 +31,10 @@ use super::{
 use crate::{
     clock::{self, Clock},
     cluster::Cluster,
-    config::{self, Component, Config, Omissible, PatchAnswer, UnknownMembers},
+    config::{Component, Config, Omissible, PatchAnswer, UnknownMembers},
     credential::oidc::OidcProvider,
     directory::{Change, Directory, DirectoryCell},
-    identity::{self, IdpName},
+    identity::IdpName,
     interceptor::{self, InterceptorState, NobodyToTell, Notify, Refusals},
     issuer::{self, Clients, IssuerState},
     keys::{self, CertificateAuthority, KeyCell, LeafCell, SigningKeys},
@@ -137,7 +137,7 @@ impl Parts {
             ..scim::IdpSettings::default()
         };
         let cursor_timeout = self.config.scim.cursor_timeout.chrono();
-        let (bulk, limits) = limits(&self.config.scim);
+        let (bulk, limits) = (self.config.scim.bulk, (&self.config.scim).into());
         let settings = scim::Settings { idps: idps.collect(), default, cursor_timeout, bulk, limits };
         let (clock, tokens) = (Arc::clone(&self.clock), Arc::clone(&self.tokens));
         ScimState::new(self.shared_store(), clock, enforce, tokens, &self.config.external_url(), settings)
@@ -243,18 +243,6 @@ impl Parts {
     }
 }
 
-fn limits(config: &config::Scim) -> (scim::BulkLimits, scim::Limits) {
-    let config::Bulk { max_operations, max_payload_size } = config.bulk;
-    let text = identity::Limits {
-        filter_length: config.filter.max_length,
-        filter_depth: config.filter.max_depth,
-        patch_operations: config.patch.max_operations,
-    };
-    let pages = &config.pagination;
-    let page = scim::PageLimits { default_size: pages.default_size(), max_size: pages.max_page_size };
-    (scim::BulkLimits { max_operations, max_payload_size }, scim::Limits { max_body: config.max_body_size, page, text })
-}
-
 /// As `ServiceProviderConfig` spells it.
 fn omissible(member: Omissible) -> &'static str {
     match member {
@@ -271,33 +259,28 @@ async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -
         cell.store(Arc::new(next));
     });
     let store = SqliteStore::open(config.sqlite_path()?, Arc::clone(clock), on_commit)?;
-    let (seq, first) = load(&store, Directory::new(config.link_authorities())).await?;
-    directory.store(Arc::new(first));
-    info!(path = config.store, seq, "store open");
+    directory.store(Arc::new(load(&store, Directory::new(config.link_authorities())).await?));
     let now = directory.load();
+    info!(path = config.store, seq = now.seq(), "store open");
     for idp in now.idps().iter().filter(|idp| !now.is_confirmed(idp)) {
         warn!(%idp, "people of this IdP are denied since a backup was restored: `scim-tekton idp confirm`");
     }
     Ok(store)
 }
 
-/// The Directory as the store has it, and the number of its last change. One thread reads, another takes in, and between
-/// them are a few chunks at most: a million resources don't stand in memory twice.
-async fn load(store: &SqliteStore, empty: Directory) -> Result<(i64, Directory), StoreError> {
-    let (sender, chunks) = mpsc::sync_channel::<Vec<Change>>(2);
+/// A Directory as the store has it. One thread reads, another takes in, and between them are a few chunks at most: a
+/// million resources don't stand in memory twice.
+async fn load(store: &SqliteStore, mut directory: Directory) -> Result<Directory, StoreError> {
+    let (sender, chunks) = mpsc::sync_channel::<(i64, Vec<Change>)>(2);
     let building = spawn_blocking(move || {
-        let mut directory = empty;
-        for chunk in chunks {
-            directory.apply(0, &chunk);
+        for (seq, changes) in chunks {
+            directory.apply(seq, &changes);
         }
         directory
     });
     // If nobody takes it any more, `building` tells why.
-    let seq = store.feed_directory(move |chunk| drop(sender.send(chunk))).await?;
-    let built = building.await;
-    let mut directory = built.map_err(|error| StoreError::Failed(format!("the directory was not built: {error}")))?;
-    directory.apply(seq, []);
-    Ok((seq, directory))
+    store.feed_directory(Box::new(move |seq, changes| drop(sender.send((seq, changes))))).await?;
+    building.await.map_err(|error| StoreError::Failed(format!("the directory was not built: {error}")))
 }
 
 fn high_water(config: &Config, cluster: Option<&Cluster>, store: &Arc<SqliteStore>) -> Result<HighWater, ServeError> {

@@ -50,7 +50,7 @@ use std::{
 
 use self::{readers::Readers, tx::Tx, writer::Writer};
 use super::{OnCommit, Restored, Standing, StoreError};
-use crate::{clock::Clock, directory::Change};
+use crate::clock::Clock;
 
 /// The store on SQLite.
 pub struct SqliteStore {
@@ -94,11 +94,6 @@ impl SqliteStore {
     /// How many transactions were committed since it was opened.
     pub fn commits(&self) -> u64 {
         self.writer.commits()
-    }
-
-    /// As `load_directory`, but in chunks, so that a large directory need not stand in memory twice.
-    pub async fn feed_directory(&self, take: impl FnMut(Vec<Change>) + Send + 'static) -> Result<i64, StoreError> {
-        self.read(|conn| load::feed(conn, take)).await
     }
 
     async fn write<T: Send + 'static>(

@@ -15,13 +15,13 @@ use crate::{
     api::{GrantPhase, Receipt, RevocationReason},
     audit,
     clock::rfc3339,
-    directory::{Change, DirectoryCell, SubjectRef},
+    directory::{DirectoryCell, SubjectRef},
     identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
     policy::{PolicyFacts, matching},
     store::{
         Activated, Begun, CheckFn, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect, Issued,
         ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned, RedeemRequest, Redemption, Revocations,
-        RunRecord, SqliteStore, Store, StoreError, TokenRecord,
+        RunRecord, SqliteStore, Store, StoreError, TakeFn, TokenRecord,
     },
     ticket::SecretHash,
 };
@@ -337,8 +337,8 @@ impl Store for WatchedStore {
     async fn audit_rows(&self, after: i64, limit: usize) -> Done<Vec<audit::Row>> {
         self.kept.store.audit_rows(after, limit).await
     }
-    async fn load_directory(&self) -> Done<(i64, Vec<Change>)> {
-        self.kept.store.load_directory().await
+    async fn feed_directory(&self, take: TakeFn) -> Done<()> {
+        self.kept.store.feed_directory(take).await
     }
     async fn ping(&self) -> Done<()> {
         self.kept.store.ping().await

@@ -26,21 +26,6 @@ use super::{
 
 const RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
 
-/// How much one request may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BulkLimits {
-    /// Most operations.
-    pub max_operations: usize,
-    /// Largest body, bytes.
-    pub max_payload_size: usize,
-}
-
-impl Default for BulkLimits {
-    fn default() -> Self {
-        Self { max_operations: 1_000, max_payload_size: 1024 * 1024 }
-    }
-}
-
 /// A Bulk request of a caller who may send one now. Its body, which has a limit of its own, is read after that is known.
 pub(super) struct Admitted {
     caller: Caller,

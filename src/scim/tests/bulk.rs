@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::app::{Answer, App, Recorder};
-use crate::scim::{BulkLimits, Settings};
+use crate::{config::Bulk, scim::Settings};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
@@ -217,7 +217,7 @@ async fn the_closing_of_a_circle_undoes_no_operation_of_its_request() {
 
 #[tokio::test]
 async fn a_request_that_holds_too_much_or_says_nothing_clear_is_refused_as_a_whole() {
-    let bulk = BulkLimits { max_operations: 2, max_payload_size: 300 };
+    let bulk = Bulk { max_operations: 2, max_payload_size: 300 };
     let app = App::with(Recorder::default(), Settings { bulk, ..Settings::default() }).await;
     let user = |name: &str| json!({"method": "POST", "path": "/Users", "bulkId": name, "data": {"userName": name}});
     let sized = |bytes: usize| {

@@ -12,13 +12,12 @@ use super::{
 use crate::{
     api::{Receipt, RevocationReason},
     audit,
-    directory::Change,
     identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
     policy::PolicyFacts,
     store::{
         Activated, AuditHead, Begun, CheckFn, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord,
         GrantSelect, IdpRecord, Issued, ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned,
-        RedeemRequest, Redemption, Revocations, RunRecord, Store, StoreError, TokenRecord,
+        RedeemRequest, Redemption, Revocations, RunRecord, Store, StoreError, TakeFn, TokenRecord,
     },
     ticket::SecretHash,
 };
@@ -202,13 +201,8 @@ impl Store for SqliteStore {
         self.write(move |tx| log::erase_name(tx, user)).await
     }
 
-    async fn load_directory(&self) -> Result<(i64, Vec<Change>), StoreError> {
-        self.read(|conn| {
-            let mut all = Vec::new();
-            let seq = load::feed(conn, |mut chunk| all.append(&mut chunk))?;
-            Ok((seq, all))
-        })
-        .await
+    async fn feed_directory(&self, take: TakeFn) -> Result<(), StoreError> {
+        self.read(|conn| load::feed(conn, take)).await
     }
 
     async fn backup(&self, file: &Path) -> Result<AuditHead, StoreError> {

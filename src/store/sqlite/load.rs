@@ -6,15 +6,15 @@ use super::{members, query, tx};
 use crate::{
     directory::Change,
     identity::{IdpName, ResourceKind},
-    store::StoreError,
+    store::{StoreError, TakeFn},
 };
 
 /// Changes that are handed over at a time.
 const CHUNK: usize = 1000;
 
 /// Gives `take` the changes that build the Directory as this connection sees it, in chunks: a million resources need
-/// not stand in memory twice. Returns the feed's number.
-pub fn feed(conn: &Connection, mut take: impl FnMut(Vec<Change>)) -> Result<i64, StoreError> {
+/// not stand in memory twice.
+pub fn feed(conn: &Connection, mut take: TakeFn) -> Result<(), StoreError> {
     let seq = tx::feed_seq(conn)?;
     let mut select = conn.prepare_cached("SELECT id, name, unconfirmed_since IS NULL FROM idps ORDER BY id")?;
     let idps = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
@@ -30,7 +30,7 @@ pub fn feed(conn: &Connection, mut take: impl FnMut(Vec<Change>)) -> Result<i64,
     let mut push = |change, chunk: &mut Vec<Change>| {
         chunk.push(change);
         if chunk.len() >= CHUNK {
-            take(std::mem::take(chunk));
+            take(seq, std::mem::take(chunk));
         }
     };
     for (idp, ..) in &idps {
@@ -47,6 +47,6 @@ pub fn feed(conn: &Connection, mut take: impl FnMut(Vec<Change>)) -> Result<i64,
             Ok(true)
         })?;
     }
-    take(chunk);
-    Ok(seq)
+    take(seq, chunk);
+    Ok(())
 }

@@ -227,9 +227,7 @@ async fn the_rows_and_the_directory_agree_after_every_change() {
 
 /// The Directory that a restart loads is the one that the feed built.
 async fn reloaded_is_the_same(history: &History) {
-    let (seq, changes) = history.world.store.load_directory().await.unwrap();
-    let mut loaded = Directory::default();
-    loaded.apply(seq, &changes);
+    let loaded = loaded(&history.world.store).await.unwrap();
     let fed = history.world.directory.lock().unwrap().clone();
     assert_eq!(loaded.seq(), fed.seq());
     for id in history.users.iter().chain(&history.groups) {

@@ -52,6 +52,15 @@ pub fn okta() -> IdpName {
     IdpName::from("okta")
 }
 
+/// The Directory that a store feeds.
+pub async fn loaded(store: &SqliteStore) -> Result<Directory, StoreError> {
+    let directory = Arc::new(Mutex::new(Directory::default()));
+    let into = Arc::clone(&directory);
+    store.feed_directory(Box::new(move |seq, changes| into.lock().unwrap().apply(seq, &changes))).await?;
+    let loaded = directory.lock().unwrap().clone();
+    Ok(loaded)
+}
+
 impl World {
     /// A new store with the IdP `okta`.
     pub async fn new() -> Self {
@@ -77,8 +86,8 @@ impl World {
                 feed.lock().unwrap().apply(seq, changes);
             }),
         )?;
-        let (seq, changes) = store.load_directory().await?;
-        directory.lock().unwrap().apply(seq, &changes);
+        let loaded = loaded(&store).await?;
+        *directory.lock().unwrap() = loaded;
         Ok(Self { store, directory, published, now, path, dir: None })
     }
 

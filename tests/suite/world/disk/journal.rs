@@ -52,7 +52,7 @@ impl Journal {
         Ok(Self { bytes, records })
     }
 
-    /// A moment of it, later than `after` so many calls.
+    /// A moment of it: so many calls had been made, and some of them after a time.
     pub fn moment(&self, after: SystemTime, luck: &mut Luck) -> Outcome<usize> {
         let first = self.records.partition_point(|record| record.at <= after);
         ensure!(first < self.records.len(), "nothing was written after {after:?}");
