@@ -23,6 +23,7 @@ mod issue;
 mod load;
 mod members;
 mod open;
+mod owners;
 mod query;
 mod readers;
 mod receipt;

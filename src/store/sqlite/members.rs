@@ -163,7 +163,7 @@ pub fn of_group(conn: &Connection, group: ResourceId) -> Result<Vec<MemberRecord
     records(
         conn,
         group,
-        "SELECT p.id, p.kind, p.attributes ->> 'userName', p.attributes ->> 'displayName'
+        "SELECT p.id, p.kind, p.attributes ->> 'userName', p.attributes ->> 'displayName', p.attributes ->> 'agentUserName'
          FROM resources g JOIN members m ON m.group_id = g.ordinal
          JOIN resources p ON p.ordinal = m.member_id WHERE g.id = ?1 ORDER BY m.member_id",
     )
@@ -174,7 +174,7 @@ pub fn groups_of(conn: &Connection, member: ResourceId) -> Result<Vec<MemberReco
     records(
         conn,
         member,
-        "SELECT p.id, p.kind, p.attributes ->> 'userName', p.attributes ->> 'displayName'
+        "SELECT p.id, p.kind, p.attributes ->> 'userName', p.attributes ->> 'displayName', p.attributes ->> 'agentUserName'
          FROM resources g JOIN members m ON m.member_id = g.ordinal
          JOIN resources p ON p.ordinal = m.group_id WHERE g.id = ?1 ORDER BY m.group_id",
     )
@@ -194,7 +194,11 @@ fn records(conn: &Connection, of: ResourceId, sql: &str) -> Result<Vec<MemberRec
     let mut select = conn.prepare_cached(sql)?;
     let records = select.query_map([Id::from(of)], |row| {
         let kind = row.get::<_, Kind>(1)?.0;
-        let name: Option<String> = row.get(if kind == ResourceKind::User { 2 } else { 3 })?;
+        let name: Option<String> = row.get(match kind {
+            ResourceKind::User => 2,
+            ResourceKind::Group => 3,
+            ResourceKind::Agent => 4,
+        })?;
         Ok(MemberRecord { id: ResourceId(row.get::<_, Id>(0)?.0), kind, name: name.unwrap_or_default() })
     })?;
     Ok(records.collect::<Result<_, _>>()?)

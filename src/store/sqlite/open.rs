@@ -16,11 +16,12 @@ use crate::store::StoreError;
 
 /// `application_id` in the file's header: "SCTK".
 pub const APPLICATION: i32 = 0x5343_544B;
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_restore.sql"),
     include_str!("../migrations/0003_token_use.sql"),
     include_str!("../migrations/0004_grants_ended.sql"),
+    include_str!("../migrations/0005_agents.sql"),
 ];
 const READERS: usize = 4;
 

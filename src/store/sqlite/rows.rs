@@ -138,6 +138,7 @@ impl FromSql for Kind {
         match value.as_str()? {
             "User" => Ok(Self(ResourceKind::User)),
             "Group" => Ok(Self(ResourceKind::Group)),
+            "Agent" => Ok(Self(ResourceKind::Agent)),
             _ => Err(FromSqlError::InvalidType),
         }
     }

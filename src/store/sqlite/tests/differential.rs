@@ -52,6 +52,7 @@ impl History {
             let taken = match kind {
                 ResourceKind::User => directory.user_by_name(&okta(), &name).is_some(),
                 ResourceKind::Group => directory.group_by_name(&okta(), &name).is_some(),
+                ResourceKind::Agent => directory.agent_by_name(&okta(), &name).is_some(),
             };
             if !taken {
                 return name;
