@@ -38,7 +38,7 @@ impl Whole {
 
     /// As a new resource. An `id` that was sent is ignored: ours are never taken from a client.
     pub fn create(mut self) -> Edit {
-        if self.kind == ResourceKind::User {
+        if self.kind.acts() {
             self.edit.attributes.entry("active").or_insert(Value::Bool(true));
         }
         self.edit
@@ -55,7 +55,7 @@ impl Whole {
         }
         immutable::hold(self.kind, &current.attributes, &mut self.edit.attributes, true)?;
         match self.kind {
-            ResourceKind::User => {
+            ResourceKind::User | ResourceKind::Agent => {
                 self.edit.attributes.entry("active").or_insert(Value::Bool(current.active()));
             }
             ResourceKind::Group if self.edit.members.is_empty() => {
@@ -73,10 +73,9 @@ impl Whole {
         self.replace(current)
     }
 
-    /// `userName` or `displayName`.
+    /// The name by which it is unique.
     pub fn name(&self) -> Option<&str> {
-        let key = if self.kind == ResourceKind::User { "userName" } else { "displayName" };
-        self.edit.attributes.get(key).and_then(Value::as_str)
+        self.edit.attributes.get(self.kind.name_attribute()).and_then(Value::as_str)
     }
 
     /// `externalId`, where it was sent and is not empty.

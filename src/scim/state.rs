@@ -9,7 +9,7 @@ use super::{Limits, TokenTable};
 use crate::{
     clock::Clock,
     config::Bulk,
-    identity::{IdpName, Mode},
+    identity::{IdpName, Mode, ResourceKind},
     revocation::Enforce,
     store::Store,
 };
@@ -55,13 +55,15 @@ pub struct Settings {
     pub bulk: Bulk,
     /// How much any other request may hold, and a page.
     pub limits: Limits,
+    /// Whether there are Agents.
+    pub agents: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let (default, idps) = (IdpSettings::default(), BTreeMap::new());
         let (bulk, limits) = (Bulk::default(), Limits::default());
-        Self { default, idps, cursor_timeout: Duration::hours(1), bulk, limits }
+        Self { default, idps, cursor_timeout: Duration::hours(1), bulk, limits, agents: false }
     }
 }
 
@@ -69,6 +71,11 @@ impl Settings {
     /// Of one IdP.
     pub fn of(&self, idp: &IdpName) -> &IdpSettings {
         self.idps.get(idp).unwrap_or(&self.default)
+    }
+
+    /// The types of resources that are served.
+    pub fn kinds(&self) -> &'static [ResourceKind] {
+        if self.agents { &ResourceKind::ALL } else { &[ResourceKind::User, ResourceKind::Group] }
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     target::{Place, not_a_path, place},
 };
 use crate::identity::{
-    Filter, Limits, MemberOp, Mode, ResourceKind, ScimError, ScimType, coerce, path::quoted, schema::Attribute,
+    Filter, Limits, MemberOp, Mode, ResourceKind, ScimError, ScimType, agent, coerce, path::quoted, schema::Attribute,
 };
 
 /// Most values and filter terms of one PATCH, members apart: each may be compared with each of the `MAX_VALUES` values
@@ -176,6 +176,10 @@ fn remove(target: Target, value: Option<Value>, mode: Mode, operations: &mut Vec
             let values = match coerce::attribute(target.attribute, value, mode)? {
                 Value::Array(values) => values,
                 _ => Vec::new(),
+            };
+            let values = match target.attribute.name {
+                "owners" => values.iter().map(agent::owner).collect::<Result<_, _>>()?,
+                _ => values,
             };
             operations.push(Operation::RemoveValues(target, values));
         }

@@ -125,7 +125,7 @@ impl From<StoreError> for Refusal {
             StoreError::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
             StoreError::NotFound(_) => StatusCode::NOT_FOUND,
             StoreError::Limit(_) | StoreError::Uniqueness { .. } => StatusCode::CONFLICT,
-            StoreError::UnknownMember(_) | StoreError::Edit(_) => StatusCode::BAD_REQUEST,
+            StoreError::UnknownMember(_) | StoreError::UnknownOwner(_) | StoreError::Edit(_) => StatusCode::BAD_REQUEST,
         };
         Self(status, error.to_string())
     }
