@@ -7,12 +7,14 @@
 mod change;
 mod handles;
 mod names;
+mod part;
 mod snapshot;
 mod subject;
 #[cfg(test)]
 mod tests;
 
 pub use change::Change;
+pub use part::Part;
 pub use snapshot::*;
 pub use subject::*;
 

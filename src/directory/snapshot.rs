@@ -8,7 +8,7 @@ use std::{
 use imbl::{OrdMap, OrdSet};
 
 use super::{
-    Change,
+    Change, Part,
     handles::{Handle, Handles, Node},
     names::Names,
 };
@@ -87,6 +87,33 @@ impl Directory {
         self.seq
     }
 
+    /// Names of the attributes that it looks at, as they stand in a resource.
+    pub fn attributes(&self) -> Vec<String> {
+        let links =
+            self.authorities.iter().map(|from| if from.schema.is_empty() { &from.attribute } else { &from.schema });
+        ["userName", "displayName", "active"].map(String::from).into_iter().chain(links.cloned()).collect()
+    }
+
+    /// Takes in what the store holds, once, into an empty one. The order is all the same; `seq` is the number of the last
+    /// change in it.
+    pub fn take_in(&mut self, seq: i64, parts: impl IntoIterator<Item = Part>) {
+        for part in parts {
+            match part {
+                Part::Idp(idp, confirmed) => {
+                    if !confirmed {
+                        self.unconfirmed.insert(idp.clone());
+                    }
+                    self.idps.insert(idp);
+                }
+                Part::Resource(resource, groups) => {
+                    let handle = self.put(&resource);
+                    self.join(handle, &groups);
+                }
+            }
+        }
+        self.seq = seq;
+    }
+
     /// Takes in committed changes; `seq` is the last one's number.
     pub fn apply<'a>(&mut self, seq: i64, changes: impl IntoIterator<Item = &'a Change>) {
         for change in changes {
@@ -100,8 +127,9 @@ impl Directory {
                 Change::Confirmed(idp, false) => {
                     self.unconfirmed.insert(idp.clone());
                 }
-                Change::Put(resource) if resource.kind == ResourceKind::User => self.put_user(resource),
-                Change::Put(resource) => self.put_group(resource),
+                Change::Put(resource) => {
+                    self.put(resource);
+                }
                 Change::Deleted(_, id) => self.delete(*id),
                 Change::Members { group, added, removed } => self.change_members(*group, added, removed),
             }
@@ -196,9 +224,17 @@ impl Directory {
         }
     }
 
-    fn put_user(&mut self, resource: &Resource) {
+    fn put(&mut self, resource: &Resource) -> Handle {
         let handle = self.resources.place(resource.id);
         self.forget(handle);
+        match resource.kind {
+            ResourceKind::User => self.put_user(handle, resource),
+            ResourceKind::Group => self.put_group(handle, resource),
+        }
+        handle
+    }
+
+    fn put_user(&mut self, handle: Handle, resource: &Resource) {
         let links = self.authorities.iter().filter_map(|authority| link(authority, resource));
         let user = Arc::new(User {
             id: resource.id,
@@ -215,9 +251,7 @@ impl Directory {
         self.set(handle, Some(Node::User(user)));
     }
 
-    fn put_group(&mut self, resource: &Resource) {
-        let handle = self.resources.place(resource.id);
-        self.forget(handle);
+    fn put_group(&mut self, handle: Handle, resource: &Resource) {
         let group =
             Arc::new(Group { id: resource.id, idp: resource.idp.clone(), display_name: resource.name().into() });
         self.group_names.insert(&group.idp, &group.display_name, handle);
@@ -279,6 +313,21 @@ impl Directory {
                     parents.insert(place, handle);
                 }
             });
+        }
+    }
+
+    /// What is in no group yet is in these.
+    fn join(&mut self, member: Handle, groups: &[ResourceId]) {
+        if groups.is_empty() {
+            return;
+        }
+        let mut parents: Vec<_> = groups.iter().map(|group| self.resources.place(*group)).collect();
+        parents.sort_unstable();
+        for group in &parents {
+            self.members.entry(*group).or_default().insert(member);
+        }
+        if let Some(slot) = self.resources.slot_mut(member) {
+            slot.parents = parents.into();
         }
     }
 

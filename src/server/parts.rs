@@ -33,7 +33,7 @@ use crate::{
     cluster::Cluster,
     config::{Component, Config, Omissible, PatchAnswer, UnknownMembers},
     credential::oidc::OidcProvider,
-    directory::{Change, Directory, DirectoryCell},
+    directory::{Change, Directory, DirectoryCell, Part},
     identity::IdpName,
     interceptor::{self, InterceptorState, NobodyToTell, Notify, Refusals},
     issuer::{self, Clients, IssuerState},
@@ -271,15 +271,16 @@ async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -
 /// A Directory as the store has it. One thread reads, another takes in, and between them are a few chunks at most: a
 /// million resources don't stand in memory twice.
 async fn load(store: &SqliteStore, mut directory: Directory) -> Result<Directory, StoreError> {
-    let (sender, chunks) = mpsc::sync_channel::<(i64, Vec<Change>)>(2);
+    let (sender, chunks) = mpsc::sync_channel::<(i64, Vec<Part>)>(2);
+    let attributes = directory.attributes();
     let building = spawn_blocking(move || {
-        for (seq, changes) in chunks {
-            directory.apply(seq, &changes);
+        for (seq, parts) in chunks {
+            directory.take_in(seq, parts);
         }
         directory
     });
     // If nobody takes it any more, `building` tells why.
-    store.feed_directory(Box::new(move |seq, changes| drop(sender.send((seq, changes))))).await?;
+    store.feed_directory(attributes, Box::new(move |seq, parts| drop(sender.send((seq, parts))))).await?;
     building.await.map_err(|error| StoreError::Failed(format!("the directory was not built: {error}")))
 }
 

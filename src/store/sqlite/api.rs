@@ -201,8 +201,8 @@ impl Store for SqliteStore {
         self.write(move |tx| log::erase_name(tx, user)).await
     }
 
-    async fn feed_directory(&self, take: TakeFn) -> Result<(), StoreError> {
-        self.read(|conn| load::feed(conn, take)).await
+    async fn feed_directory(&self, attributes: Vec<String>, take: TakeFn) -> Result<(), StoreError> {
+        self.read(move |conn| load::feed(conn, &attributes, take)).await
     }
 
     async fn backup(&self, file: &Path) -> Result<AuditHead, StoreError> {

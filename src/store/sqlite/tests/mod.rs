@@ -55,8 +55,8 @@ pub fn okta() -> IdpName {
 /// The Directory that a store feeds.
 pub async fn loaded(store: &SqliteStore) -> Result<Directory, StoreError> {
     let directory = Arc::new(Mutex::new(Directory::default()));
-    let into = Arc::clone(&directory);
-    store.feed_directory(Box::new(move |seq, changes| into.lock().unwrap().apply(seq, &changes))).await?;
+    let (attributes, into) = (Directory::default().attributes(), Arc::clone(&directory));
+    store.feed_directory(attributes, Box::new(move |seq, parts| into.lock().unwrap().take_in(seq, parts))).await?;
     let loaded = directory.lock().unwrap().clone();
     Ok(loaded)
 }
