@@ -8,6 +8,6 @@ use crate::identity::{IdpName, Resource, ResourceId};
 pub enum Part {
     /// An identity provider, and whether what it says of its people is believed.
     Idp(IdpName, bool),
-    /// A resource with the attributes that `Directory::attributes` names, and the groups that it is in, directly.
+    /// A resource with the attributes that `Builder::attributes` names, and the groups that it is in, directly.
     Resource(Box<Resource>, Vec<ResourceId>),
 }

@@ -8,7 +8,7 @@ use std::{
 use imbl::{OrdMap, OrdSet};
 
 use super::{
-    Change, Part,
+    Change,
     handles::{Handle, Handles, Node},
     names::Names,
 };
@@ -63,17 +63,17 @@ pub fn unconfirmed(idp: &IdpName) -> String {
 /// All identities at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
-    authorities: Arc<Vec<LinkAuthority>>,
-    seq: i64,
-    idps: OrdSet<IdpName>,
-    unconfirmed: OrdSet<IdpName>,
-    resources: Handles,
-    user_names: Names,
-    group_names: Names,
+    pub(super) authorities: Arc<Vec<LinkAuthority>>,
+    pub(super) seq: i64,
+    pub(super) idps: OrdSet<IdpName>,
+    pub(super) unconfirmed: OrdSet<IdpName>,
+    pub(super) resources: Handles,
+    pub(super) user_names: Names,
+    pub(super) group_names: Names,
     /// Of each group that has any.
-    members: OrdMap<Handle, OrdSet<Handle>>,
+    pub(super) members: OrdMap<Handle, OrdSet<Handle>>,
     /// By the place of the host among the authorities, and the account there.
-    links: OrdSet<(usize, u64, Handle)>,
+    pub(super) links: OrdSet<(usize, u64, Handle)>,
 }
 
 impl Directory {
@@ -85,33 +85,6 @@ impl Directory {
     /// Sequence number of the last change in it.
     pub fn seq(&self) -> i64 {
         self.seq
-    }
-
-    /// Names of the attributes that it looks at, as they stand in a resource.
-    pub fn attributes(&self) -> Vec<String> {
-        let links =
-            self.authorities.iter().map(|from| if from.schema.is_empty() { &from.attribute } else { &from.schema });
-        ["userName", "displayName", "active"].map(String::from).into_iter().chain(links.cloned()).collect()
-    }
-
-    /// Takes in what the store holds, once, into an empty one. The order is all the same; `seq` is the number of the last
-    /// change in it.
-    pub fn take_in(&mut self, seq: i64, parts: impl IntoIterator<Item = Part>) {
-        for part in parts {
-            match part {
-                Part::Idp(idp, confirmed) => {
-                    if !confirmed {
-                        self.unconfirmed.insert(idp.clone());
-                    }
-                    self.idps.insert(idp);
-                }
-                Part::Resource(resource, groups) => {
-                    let handle = self.put(&resource);
-                    self.join(handle, &groups);
-                }
-            }
-        }
-        self.seq = seq;
     }
 
     /// Takes in committed changes; `seq` is the last one's number.
@@ -127,9 +100,7 @@ impl Directory {
                 Change::Confirmed(idp, false) => {
                     self.unconfirmed.insert(idp.clone());
                 }
-                Change::Put(resource) => {
-                    self.put(resource);
-                }
+                Change::Put(resource) => self.put(resource),
                 Change::Deleted(_, id) => self.delete(*id),
                 Change::Members { group, added, removed } => self.change_members(*group, added, removed),
             }
@@ -224,38 +195,39 @@ impl Directory {
         }
     }
 
-    fn put(&mut self, resource: &Resource) -> Handle {
+    fn put(&mut self, resource: &Resource) {
         let handle = self.resources.place(resource.id);
         self.forget(handle);
         match resource.kind {
-            ResourceKind::User => self.put_user(handle, resource),
-            ResourceKind::Group => self.put_group(handle, resource),
+            ResourceKind::User => {
+                let user = self.user_of(resource);
+                for link in self.links_of(&user, handle) {
+                    self.links.insert(link);
+                }
+                self.user_names.insert(&user.idp, &user.user_name, handle);
+                self.set(handle, Some(Node::User(user.into())));
+            }
+            ResourceKind::Group => {
+                let group = Self::group_of(resource);
+                self.group_names.insert(&group.idp, &group.display_name, handle);
+                self.set(handle, Some(Node::Group(group.into())));
+            }
         }
-        handle
     }
 
-    fn put_user(&mut self, handle: Handle, resource: &Resource) {
-        let links = self.authorities.iter().filter_map(|authority| link(authority, resource));
-        let user = Arc::new(User {
+    pub(super) fn user_of(&self, resource: &Resource) -> User {
+        User {
             id: resource.id,
             idp: resource.idp.clone(),
             user_name: resource.name().into(),
             display_name: resource.display_name().map(Into::into),
             active: resource.active(),
-            links: links.collect(),
-        });
-        for link in self.links_of(&user, handle) {
-            self.links.insert(link);
+            links: self.authorities.iter().filter_map(|authority| link(authority, resource)).collect(),
         }
-        self.user_names.insert(&user.idp, &user.user_name, handle);
-        self.set(handle, Some(Node::User(user)));
     }
 
-    fn put_group(&mut self, handle: Handle, resource: &Resource) {
-        let group =
-            Arc::new(Group { id: resource.id, idp: resource.idp.clone(), display_name: resource.name().into() });
-        self.group_names.insert(&group.idp, &group.display_name, handle);
-        self.set(handle, Some(Node::Group(group)));
+    pub(super) fn group_of(resource: &Resource) -> Group {
+        Group { id: resource.id, idp: resource.idp.clone(), display_name: resource.name().into() }
     }
 
     fn set(&mut self, handle: Handle, node: Option<Node>) {
@@ -278,7 +250,7 @@ impl Directory {
         }
     }
 
-    fn links_of(&self, user: &User, handle: Handle) -> Vec<(usize, u64, Handle)> {
+    pub(super) fn links_of(&self, user: &User, handle: Handle) -> Vec<(usize, u64, Handle)> {
         let place = |host: &str| self.authorities.iter().position(|authority| &*authority.host == host);
         user.links.iter().filter_map(|(host, account)| Some((place(host)?, *account, handle))).collect()
     }
@@ -313,21 +285,6 @@ impl Directory {
                     parents.insert(place, handle);
                 }
             });
-        }
-    }
-
-    /// What is in no group yet is in these.
-    fn join(&mut self, member: Handle, groups: &[ResourceId]) {
-        if groups.is_empty() {
-            return;
-        }
-        let mut parents: Vec<_> = groups.iter().map(|group| self.resources.place(*group)).collect();
-        parents.sort_unstable();
-        for group in &parents {
-            self.members.entry(*group).or_default().insert(member);
-        }
-        if let Some(slot) = self.resources.slot_mut(member) {
-            slot.parents = parents.into();
         }
     }
 

@@ -174,7 +174,7 @@ fn whatever_changes_it_says_what_reading_all_says() {
 }
 
 #[test]
-fn taken_in_as_a_whole_it_says_what_it_says_by_changes_and_goes_on_from_there() {
+fn built_as_a_whole_it_says_what_it_says_by_changes_and_goes_on_from_there() {
     let mut memberships = 0;
     for seed in 0..40 {
         let (mut plain, mut chance) = (Plain::default(), Chance(seed));
@@ -196,8 +196,9 @@ fn taken_in_as_a_whole_it_says_what_it_says_by_changes_and_goes_on_from_there() 
             parts.swap(last, chance.below(last + 1));
         }
         memberships += plain.edges.len();
-        let mut directory = Directory::new(vec![authority()]);
-        directory.take_in(7, parts);
+        let mut builder = Builder::new(vec![authority()]);
+        builder.add(7, parts);
+        let mut directory = builder.finish();
         assert_eq!(directory.seq(), 7);
         same(&plain, &directory);
         for step in 0..50 {
@@ -211,8 +212,8 @@ fn taken_in_as_a_whole_it_says_what_it_says_by_changes_and_goes_on_from_there() 
 #[test]
 fn it_names_the_attributes_that_it_looks_at() {
     let elsewhere = LinkAuthority { schema: "urn:a:b".into(), attribute: "gitlab".into(), ..authority() };
-    let directory = Directory::new(vec![authority(), elsewhere]);
-    assert_eq!(directory.attributes(), ["userName", "displayName", "active", "githubId", "urn:a:b"]);
+    let builder = Builder::new(vec![authority(), elsewhere]);
+    assert_eq!(builder.attributes(), ["userName", "displayName", "active", "githubId", "urn:a:b"]);
 }
 
 #[test]

@@ -33,7 +33,7 @@ use crate::{
     cluster::Cluster,
     config::{Component, Config, Omissible, PatchAnswer, UnknownMembers},
     credential::oidc::OidcProvider,
-    directory::{Change, Directory, DirectoryCell, Part},
+    directory::{Builder, Change, Directory, DirectoryCell, Part},
     identity::IdpName,
     interceptor::{self, InterceptorState, NobodyToTell, Notify, Refusals},
     issuer::{self, Clients, IssuerState},
@@ -259,7 +259,7 @@ async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -
         cell.store(Arc::new(next));
     });
     let store = SqliteStore::open(config.sqlite_path()?, Arc::clone(clock), on_commit)?;
-    directory.store(Arc::new(load(&store, Directory::new(config.link_authorities())).await?));
+    directory.store(Arc::new(load(&store, Builder::new(config.link_authorities())).await?));
     let now = directory.load();
     info!(path = config.store, seq = now.seq(), "store open");
     for idp in now.idps().iter().filter(|idp| !now.is_confirmed(idp)) {
@@ -270,14 +270,14 @@ async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -
 
 /// A Directory as the store has it. One thread reads, another takes in, and between them are a few chunks at most: a
 /// million resources don't stand in memory twice.
-async fn load(store: &SqliteStore, mut directory: Directory) -> Result<Directory, StoreError> {
+async fn load(store: &SqliteStore, mut builder: Builder) -> Result<Directory, StoreError> {
     let (sender, chunks) = mpsc::sync_channel::<(i64, Vec<Part>)>(2);
-    let attributes = directory.attributes();
+    let attributes = builder.attributes();
     let building = spawn_blocking(move || {
         for (seq, parts) in chunks {
-            directory.take_in(seq, parts);
+            builder.add(seq, parts);
         }
-        directory
+        builder.finish()
     });
     // If nobody takes it any more, `building` tells why.
     store.feed_directory(attributes, Box::new(move |seq, parts| drop(sender.send((seq, parts))))).await?;

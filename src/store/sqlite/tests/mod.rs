@@ -27,7 +27,7 @@ use super::SqliteStore;
 use crate::{
     api::ObjectRef,
     audit,
-    directory::{Change, Directory, SubjectRef},
+    directory::{Builder, Change, Directory, SubjectRef},
     identity::{Edit, IdpName, MemberOp, ResourceId, ResourceKind},
     policy::PolicyFacts,
     store::{
@@ -54,11 +54,11 @@ pub fn okta() -> IdpName {
 
 /// The Directory that a store feeds.
 pub async fn loaded(store: &SqliteStore) -> Result<Directory, StoreError> {
-    let directory = Arc::new(Mutex::new(Directory::default()));
-    let (attributes, into) = (Directory::default().attributes(), Arc::clone(&directory));
-    store.feed_directory(attributes, Box::new(move |seq, parts| into.lock().unwrap().take_in(seq, parts))).await?;
-    let loaded = directory.lock().unwrap().clone();
-    Ok(loaded)
+    let builder = Arc::new(Mutex::new(Builder::default()));
+    let (attributes, into) = (Builder::default().attributes(), Arc::clone(&builder));
+    store.feed_directory(attributes, Box::new(move |seq, parts| into.lock().unwrap().add(seq, parts))).await?;
+    let built = std::mem::take(&mut *builder.lock().unwrap());
+    Ok(built.finish())
 }
 
 impl World {
