@@ -55,10 +55,13 @@ async fn revive(state: &ScimState, caller: &Caller, whole: Whole) -> Result<Opti
         filter: Some(Filter::Compare(path, CompareOp::Eq, name.into())),
         start: Start::Index(1),
         count: 1,
+        related: true,
     };
     let is_same = move |user: &Resource| !user.active() && user.external_id.as_ref() == Some(&external_id);
-    let Some(user) = state.store.list(&query).await?.resources.into_iter().find(&is_same) else { return Ok(None) };
-    for group in state.store.groups_of(user.id).await? {
+    let found = state.store.list(&query).await?;
+    let mut found = found.resources.into_iter().zip(found.relations);
+    let Some((user, groups)) = found.find(|(user, _)| is_same(user)) else { return Ok(None) };
+    for group in groups {
         leave(state, caller, group.id, user.id).await?;
     }
     let (idp, id) = (caller.idp.clone(), user.id);

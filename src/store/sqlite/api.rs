@@ -98,7 +98,7 @@ impl Store for SqliteStore {
 
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let query = query.clone();
-        if query.reads_all() {
+        if query.may_read_all() {
             return self.readers.read_long(move |conn| query::list(conn, &query)).await;
         }
         self.read(move |conn| query::list(conn, &query)).await

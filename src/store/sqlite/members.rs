@@ -158,12 +158,21 @@ impl Plan<'_> {
     }
 }
 
+/// What a resource is shown with: a group's direct members, a user's direct groups.
+pub fn related(conn: &Connection, kind: ResourceKind, id: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
+    match kind {
+        ResourceKind::Group => of_group(conn, id),
+        ResourceKind::User => groups_of(conn, id),
+    }
+}
+
 /// The direct members of a group.
 pub fn of_group(conn: &Connection, group: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
     records(
         conn,
         group,
-        "SELECT p.id, p.kind, p.attributes ->> 'userName', p.attributes ->> 'displayName'
+        "SELECT p.id, p.kind, CASE p.kind WHEN 'User' THEN p.attributes ->> 'userName'
+                                           ELSE p.attributes ->> 'displayName' END
          FROM resources g JOIN members m ON m.group_id = g.ordinal
          JOIN resources p ON p.ordinal = m.member_id WHERE g.id = ?1 ORDER BY m.member_id",
     )
@@ -174,7 +183,7 @@ pub fn groups_of(conn: &Connection, member: ResourceId) -> Result<Vec<MemberReco
     records(
         conn,
         member,
-        "SELECT p.id, p.kind, p.attributes ->> 'userName', p.attributes ->> 'displayName'
+        "SELECT p.id, p.kind, p.attributes ->> 'displayName'
          FROM resources g JOIN members m ON m.member_id = g.ordinal
          JOIN resources p ON p.ordinal = m.group_id WHERE g.id = ?1 ORDER BY m.group_id",
     )
@@ -193,9 +202,12 @@ pub fn ids(conn: &Connection, group: i64) -> Result<Vec<ResourceId>, StoreError>
 fn records(conn: &Connection, of: ResourceId, sql: &str) -> Result<Vec<MemberRecord>, StoreError> {
     let mut select = conn.prepare_cached(sql)?;
     let records = select.query_map([Id::from(of)], |row| {
-        let kind = row.get::<_, Kind>(1)?.0;
-        let name: Option<String> = row.get(if kind == ResourceKind::User { 2 } else { 3 })?;
-        Ok(MemberRecord { id: ResourceId(row.get::<_, Id>(0)?.0), kind, name: name.unwrap_or_default() })
+        let name: Option<String> = row.get(2)?;
+        Ok(MemberRecord {
+            id: ResourceId(row.get::<_, Id>(0)?.0),
+            kind: row.get::<_, Kind>(1)?.0,
+            name: name.unwrap_or_default(),
+        })
     })?;
     Ok(records.collect::<Result<_, _>>()?)
 }
