@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::client::{Client, ClientError};
 use crate::{
     audit::{self, Kind},
+    config::StoreUrl,
     directory::{Change, Directory},
     fake::{FakeStore, run_and_grant},
     identity::{Resource, ResourceId, ResourceKind},
@@ -27,7 +28,7 @@ use crate::{
             RevokeRequest, TokenMade, UserView, Verdict,
         },
     },
-    store::{AuditHead, IdpRecord, Revocations, SqliteStore, Store},
+    store::{AuditHead, IdpRecord, Revocations, SqlStore, Store, testing},
     ticket::{SecretHash, well_formed},
 };
 
@@ -227,7 +228,11 @@ async fn without_a_server_the_way_to_one_is_said() {
 #[tokio::test]
 async fn with_the_real_store_two_tokens_are_the_most_and_the_log_verifies() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(folder.path().join("s.db"), Arc::new(|| DateTime::UNIX_EPOCH), Box::new(|_, _| {}));
+    let store = SqlStore::open(
+        &testing::url(&folder.path().join("s.db")),
+        Arc::new(|| DateTime::UNIX_EPOCH),
+        Box::new(|_, _| {}),
+    );
     let server = start_with(store.unwrap(), Arc::default());
     let make = || async {
         let new = NewToken { idp: "okta".parse().unwrap(), expires_in: 60 };
@@ -251,7 +256,7 @@ async fn a_backup_is_taken_from_a_running_server_and_a_restored_idp_is_confirmed
     let clock: crate::clock::Clock = Arc::new(|| DateTime::UNIX_EPOCH);
     let folder = tempfile::tempdir().unwrap();
     let (path, file) = (folder.path().join("s.db"), folder.path().join("backup.db"));
-    let open = || SqliteStore::open(&path, clock.clone(), Box::new(|_, _| {})).unwrap();
+    let open = || SqlStore::open(&StoreUrl::Sqlite(path.clone()), clock.clone(), Box::new(|_, _| {})).unwrap();
     {
         let server = start_with(open(), Arc::default());
         let new = NewToken { idp: "okta".parse().unwrap(), expires_in: 60 };
@@ -276,7 +281,7 @@ async fn a_backup_is_taken_from_a_running_server_and_a_restored_idp_is_confirmed
     restore(&[]).unwrap();
     assert!(restore(&[]).unwrap_err().to_string().contains("--force"));
     restore(&["--force"]).unwrap();
-    let store = SqliteStore::open(&restored, clock.clone(), Box::new(|_, _| {})).unwrap();
+    let store = SqlStore::open(&StoreUrl::Sqlite(restored), clock.clone(), Box::new(|_, _| {})).unwrap();
     let server = start_with(store, Arc::default());
     let idps: Vec<IdpRecord> = server.client.get(&["idps"], &[]).await.unwrap();
     assert!(idps[0].unconfirmed_since.is_some());
