@@ -235,3 +235,33 @@ fn a_place_is_given_again_and_nothing_of_before_stands_there() {
     assert!(directory.user_by_name(&"okta".into(), "first").is_none());
     assert_eq!(before.users_in(group).map(|user| &*user.user_name).collect::<Vec<_>>(), ["first"]);
 }
+
+#[test]
+fn an_agent_says_the_same_built_as_it_does_by_changes() {
+    let (owner, bot, group) = (id(ResourceKind::User, 0), id(ResourceKind::User, 1), id(ResourceKind::Group, 0));
+    let Change::Put(mut agent) = resource(bot, ResourceKind::Agent, "", Some(7)) else { panic!("a resource") };
+    agent.attributes.insert("agentUserName".into(), json!("Bot"));
+    agent.attributes.insert("owners".into(), json!([{ "value": owner.to_string() }]));
+    let puts = [
+        Change::Put(agent),
+        resource(owner, ResourceKind::User, "owner", None),
+        resource(group, ResourceKind::Group, "bots", None),
+    ];
+    let mut by_changes = Directory::new(vec![authority()]);
+    by_changes.apply(1, &puts);
+    by_changes.apply(2, [&Change::Members { group, added: vec![bot], removed: Vec::new() }]);
+    let mut builder = Builder::new(vec![authority()]);
+    let parts = puts.map(|put| match put {
+        Change::Put(one) if one.id == bot => Part::Resource(one, vec![group]),
+        Change::Put(one) => Part::Resource(one, Vec::new()),
+        _ => panic!("a resource"),
+    });
+    builder.add(2, parts);
+    for directory in [by_changes, builder.finish()] {
+        let agent = directory.agent_by_name(&"okta".into(), "bot").unwrap();
+        assert_eq!((agent.who.id, agent.who.active, &*agent.owners), (bot, true, &[owner][..]));
+        assert_eq!(directory.active_owners(agent).map(|owner| &*owner.user_name).collect::<Vec<_>>(), ["owner"]);
+        assert_eq!(directory.groups_of(bot), BTreeSet::from([group]));
+        assert!(directory.user(bot).is_none() && directory.user_by_name(&"okta".into(), "bot").is_none());
+    }
+}
