@@ -6,9 +6,9 @@ use super::{
     CliError,
     client::Client,
     output::Table,
-    users::{self, List, Show, left_out},
+    users::{self, List, Show},
 };
-use crate::server::control::wire::{GroupView, GroupWithUsers, Listed};
+use crate::server::control::wire::{GroupView, GroupWithUsers};
 
 /// The groups in the Directory.
 #[derive(Debug, Subcommand)]
@@ -22,12 +22,7 @@ pub(super) enum Groups {
 impl Groups {
     pub(super) async fn run(self, client: &Client) -> Result<(), CliError> {
         match self {
-            Self::List(list) => {
-                let listed: Listed<GroupView> = client.get(&["groups"], &list.query()).await?;
-                list.output.print(&listed.items, |groups| table(groups))?;
-                left_out(listed.total, listed.items.len());
-                Ok(())
-            }
+            Self::List(list) => list.print(client, "groups", table).await,
             Self::Show(show) => {
                 let group: GroupWithUsers = client.get(&["groups", &show.name], &[("idp", show.idp)]).await?;
                 show.output.print(&group, |group| users::table(&group.members))

@@ -14,7 +14,9 @@ mod explain;
 mod grants;
 mod groups;
 mod idp;
+mod links;
 mod output;
+mod pages;
 mod people_file;
 mod serve;
 mod users;
@@ -56,6 +58,9 @@ enum Command {
     /// The groups in the Directory
     #[command(subcommand)]
     Groups(groups::Groups),
+    /// Whose account at a source-code host is whose
+    #[command(subcommand)]
+    Links(links::Links),
     /// Live credentials, and the kill switch
     #[command(subcommand)]
     Grants(grants::Grants),
@@ -157,6 +162,7 @@ async fn ask(client: &Client, command: Command) -> Result<(), CliError> {
         Command::Idp(command) => command.run(client).await,
         Command::Users(command) => command.run(client).await,
         Command::Groups(command) => command.run(client).await,
+        Command::Links(command) => command.run(client).await,
         Command::Grants(command) => command.run(client).await,
         Command::Explain(command) => command.run(client).await,
         Command::Doctor(command) => command.run(client).await,
@@ -174,7 +180,6 @@ fn environment() -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod with_a_server;
 
 #[cfg(test)]
@@ -201,9 +206,11 @@ mod tests {
             "scim-tekton idp token create okta --expires 30d -o json",
             "scim-tekton idp token list -o yaml",
             "scim-tekton idp token revoke 7",
-            "scim-tekton users list --idp okta",
+            "scim-tekton users list --idp okta --filter active -o yaml",
             "scim-tekton users show alice@example.com",
-            "scim-tekton groups list",
+            "scim-tekton groups list --limit 10",
+            "scim-tekton links list --host github.com --denied",
+            "scim-tekton links show github.com/583231",
             "scim-tekton groups show deployers",
             "scim-tekton grants list --all",
             "scim-tekton grants show 5c4f1f2e-0000-4000-8000-000000000000",
@@ -241,6 +248,7 @@ mod tests {
             "scim-tekton grants revoke --all --user alice",
             "scim-tekton grants revoke not-an-id",
             "scim-tekton serve --components console",
+            "scim-tekton links show 583231",
             "scim-tekton explain",
             "scim-tekton explain 0190 --event request.json",
             "scim-tekton explain 0190 --policies policies --directory people.yaml",
