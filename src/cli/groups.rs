@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::{
     CliError,
     client::Client,
+    import,
     output::Table,
     users::{self, List, Show},
 };
@@ -17,12 +18,15 @@ pub(super) enum Groups {
     List(List),
     /// Shows who is in one, nested groups counted
     Show(Show),
+    /// Creates those of a file, and changes those that are there: what the file doesn't tell of them stays
+    Import(import::Groups),
 }
 
 impl Groups {
     pub(super) async fn run(self, client: &Client) -> Result<(), CliError> {
         match self {
             Self::List(list) => list.print(client, "groups", table).await,
+            Self::Import(import) => import.run(client).await,
             Self::Show(show) => {
                 let group: GroupWithUsers = client.get(&["groups", &show.name], &[("idp", show.idp)]).await?;
                 show.output.print(&group, |group| users::table(&group.members))

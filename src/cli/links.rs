@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::{
     CliError,
     client::Client,
+    import,
     output::{Output, Table},
     pages::Pages,
 };
@@ -19,6 +20,8 @@ pub(super) enum Links {
     List(List),
     /// Shows who claims an account
     Show(Show),
+    /// Takes them from a file, as if the IdP whose word is taken for the host had said so
+    Import(import::Links),
 }
 
 /// Which to list.
@@ -67,6 +70,7 @@ impl Links {
                 let query = [("host", host), ("denied", Some(denied.to_string()))];
                 pages.print(client, "links", &query, list).await
             }
+            Self::Import(import) => import.run(client).await,
             Self::Show(Show { account: Account { host, number }, output }) => {
                 let link: LinkView = client.get(&["links", &host, &number.to_string()], &[]).await?;
                 output.print(&link, one)

@@ -14,10 +14,12 @@ mod explain;
 mod grants;
 mod groups;
 mod idp;
+mod import;
 mod links;
 mod output;
 mod pages;
 mod people_file;
+mod progress;
 mod serve;
 mod users;
 mod verify;
@@ -115,6 +117,9 @@ enum CliError {
     People(#[from] people_file::PeopleError),
     #[error("{path}: expected an InterceptorRequest of Tekton Triggers as JSON: {why}")]
     NoRequest { path: String, why: String },
+    /// Ended by ^C.
+    #[error("interrupted")]
+    Interrupted,
     /// The answer is no, and it is printed.
     #[error("no")]
     No,
@@ -131,6 +136,8 @@ pub fn run() -> ExitCode {
         // `scim-tekton audit export | head` is no failure.
         Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(CliError::No) => ExitCode::FAILURE,
+        // As a shell tells of SIGINT.
+        Err(CliError::Interrupted) => ExitCode::from(130),
         Err(error) => {
             output::say(&format!("scim-tekton: {error}"));
             trouble
@@ -207,6 +214,9 @@ mod tests {
             "scim-tekton idp token list -o yaml",
             "scim-tekton idp token revoke 7",
             "scim-tekton users list --idp okta --filter active -o yaml",
+            "scim-tekton users import users.jsonl --idp okta",
+            "scim-tekton groups import - --idp okta --members-by externalId -o json",
+            "scim-tekton links import links.csv --keep-going",
             "scim-tekton users show alice@example.com",
             "scim-tekton groups list --limit 10",
             "scim-tekton links list --host github.com --denied",
@@ -249,6 +259,8 @@ mod tests {
             "scim-tekton grants revoke not-an-id",
             "scim-tekton serve --components console",
             "scim-tekton links show 583231",
+            "scim-tekton users import users.jsonl",
+            "scim-tekton users import users.jsonl --idp okta --members-by externalId",
             "scim-tekton explain",
             "scim-tekton explain 0190 --event request.json",
             "scim-tekton explain 0190 --policies policies --directory people.yaml",

@@ -6,6 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     CliError,
     client::Client,
+    import,
     output::{Output, Table},
     pages::Pages,
 };
@@ -18,6 +19,8 @@ pub(super) enum Users {
     List(List),
     /// Shows one
     Show(Show),
+    /// Creates those of a file, and changes those that are there: what the file doesn't tell of them stays
+    Import(import::Users),
 }
 
 /// Which to list.
@@ -61,6 +64,7 @@ impl Users {
     pub(super) async fn run(self, client: &Client) -> Result<(), CliError> {
         match self {
             Self::List(list) => list.print(client, "users", table).await,
+            Self::Import(import) => import.run(client).await,
             Self::Show(show) => {
                 let user: UserView = client.get(&["users", &show.name], &[("idp", show.idp)]).await?;
                 show.output.print(&user, |user| {

@@ -1,5 +1,6 @@
 //! The client against the control API, over a real socket.
 
+mod imports;
 mod people;
 
 use std::{

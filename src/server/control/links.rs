@@ -65,7 +65,7 @@ pub(super) async fn show(
 }
 
 /// Whose word is taken for a host's accounts.
-fn authority<'a>(directory: &'a Directory, host: &str) -> Result<&'a LinkAuthority, Refusal> {
+pub(super) fn authority<'a>(directory: &'a Directory, host: &str) -> Result<&'a LinkAuthority, Refusal> {
     directory.authorities().iter().find(|authority| *authority.host == *host).ok_or_else(|| {
         let sentence = format!("nobody's word is taken for accounts at {host}: set linkAuthority in the configuration");
         Refusal::not_found(sentence)

@@ -12,6 +12,8 @@ mod explain;
 mod failpoints;
 mod grants;
 mod idps;
+mod imports;
+mod linking;
 mod links;
 mod people;
 mod socket;
@@ -43,6 +45,9 @@ use crate::{
     scim::ScimState,
     store::{Revocations, Store, StoreError},
 };
+
+/// Largest request of an import, bytes: a group of some hundred thousand members is one line of a file.
+const LARGEST_IMPORT: usize = 64 * 1024 * 1024;
 
 /// What the server must do in the world after a command changed the store.
 #[async_trait]
@@ -87,6 +92,8 @@ pub fn router(state: ControlState) -> Router {
         .route("/v1/users/{name}", get(people::user))
         .route("/v1/groups", get(people::groups))
         .route("/v1/groups/{name}", get(people::group))
+        .route("/v1/idps/{name}/import/{kind}", post(imports::import).layer(DefaultBodyLimit::max(LARGEST_IMPORT)))
+        .route("/v1/links/import", post(linking::import))
         .route("/v1/links", get(links::list))
         .route("/v1/links/{host}/{account}", get(links::show))
         .route("/v1/grants", get(grants::list))

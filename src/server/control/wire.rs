@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     audit,
     config::IdpLabel,
     identity::ResourceId,
     interceptor::Judgement,
+    scim::{Imported, MembersBy},
     store::{DecisionRecord, GrantId, GrantRecord, TokenRecord},
 };
 
@@ -192,6 +194,44 @@ pub struct LinkQuery {
     pub after: Option<String>,
     /// At most so many; no page has more than `PAGE`.
     pub limit: Option<usize>,
+}
+
+/// Links to import.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LinkImport {
+    /// Which.
+    pub links: Vec<NewLink>,
+    /// Only tells what would become of them.
+    pub check: bool,
+}
+
+/// A Link to import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewLink {
+    /// As `github.com`.
+    pub host: String,
+    /// The account's number there.
+    pub account: u64,
+    /// `userName` or SCIM `id`, of the identity provider whose word is taken for the host.
+    pub user: String,
+}
+
+/// Resources to import.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportRequest {
+    /// As a POST would send them.
+    pub resources: Vec<Value>,
+    /// By what groups name their members.
+    #[serde(default)]
+    pub members_by: MembersBy,
+}
+
+/// What became of each, in their order.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ImportAnswer {
+    /// One each.
+    pub outcomes: Vec<Imported>,
 }
 
 /// Which Grants.
