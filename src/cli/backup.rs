@@ -9,7 +9,7 @@ use crate::{
     clock,
     config::Config,
     server::control::wire::BackupRequest,
-    store::{AuditHead, SqliteStore},
+    store::{AuditHead, SqlStore},
 };
 
 /// Copies the store into a file while the server goes on
@@ -33,8 +33,8 @@ impl Backup {
 /// Puts a backup in the store's place; no server may run
 #[derive(Debug, Args)]
 pub(super) struct Restore {
-    /// What `backup` has written
-    file: PathBuf,
+    /// What `backup` has written; none with PostgreSQL, where its own means put the backup back before
+    file: Option<PathBuf>,
     /// Replace the store that stands there; it is kept beside the new one
     #[arg(long)]
     force: bool,
@@ -43,10 +43,10 @@ pub(super) struct Restore {
 impl Restore {
     /// It asks no server: there is none.
     pub(super) fn run(&self, config: &Config) -> Result<(), CliError> {
-        let path = config.sqlite_path()?;
-        let done = SqliteStore::restore(&self.file, &path, self.force, &clock::system())?;
-        let (file, path, backup) = (self.file.display(), path.display(), &done.backup);
-        say(&format!("{path} is {file}, the store as of audit row {}, hash {}", backup.seq, backup.hash));
+        let done = SqlStore::restore(self.file.as_deref(), &config.store, self.force, &clock::system())?;
+        let (store, backup) = (&config.store, &done.backup);
+        let file = self.file.as_ref().map_or_else(String::new, |file| format!("{}, ", file.display()));
+        say(&format!("{store} is {file}the store as of audit row {}, hash {}", backup.seq, backup.hash));
         if let Some(kept) = &done.kept {
             say(&format!("what stood there is {} now", kept.display()));
         }

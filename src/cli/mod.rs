@@ -157,7 +157,7 @@ fn execute(cli: Cli) -> Result<(), CliError> {
         Command::Restore(command) => command.run(&load()?),
         Command::Explain(command) if command.needs_no_server() => command.alone(&load()?),
         command => {
-            let client = Client::new(load()?.control_path()?)?;
+            let client = Client::new(load()?.control_path())?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.map_err(|error| CliError::Start(error.to_string()))?.block_on(ask(&client, command))
         }
@@ -236,6 +236,7 @@ mod tests {
             "scim-tekton audit tail -n 5 --follow",
             "scim-tekton backup /backups/monday.db",
             "scim-tekton restore /backups/monday.db --force",
+            "scim-tekton restore",
             "scim-tekton idp list -o json",
             "scim-tekton idp confirm okta",
             "scim-tekton crds",
@@ -252,7 +253,6 @@ mod tests {
             "scim-tekton idp token create Okta!",
             "scim-tekton idp token create okta --expires never",
             "scim-tekton backup",
-            "scim-tekton restore",
             "scim-tekton idp confirm",
             "scim-tekton grants revoke",
             "scim-tekton grants revoke --all --user alice",

@@ -107,10 +107,15 @@ fn read_file(file: &str, yaml: &str) -> Result<Value, ConfigError> {
         return Err(ConfigError::UnknownKey { file: file.to_owned(), key, nearest });
     }
     let read: Result<Config, serde_json::Error> = read;
-    if let Err(error) = read {
+    if let Err(error) = &read {
         // Read again from the text: that error has line and column.
         serde_saphyr::from_str::<Config>(yaml).map_err(wrong)?;
         return Err(ConfigError::File { file: file.to_owned(), message: error.to_string() });
+    }
+    if read.is_ok_and(|config| config.store.has_password()) {
+        let message = "expected no password in a file that is no secret: set SCIM_TEKTON_STORE to the whole URL, from a \
+                       Secret";
+        return Err(ConfigError::invalid("store", message));
     }
     Ok(tree)
 }
@@ -198,7 +203,6 @@ fn is_service_link(name: &str) -> bool {
 }
 
 fn check(config: &Config) -> Result<(), ConfigError> {
-    config.sqlite_path()?;
     if config.components.is_empty() {
         return Err(ConfigError::invalid(
             "components",

@@ -9,12 +9,14 @@ mod limits;
 mod load;
 mod sections;
 mod span;
+mod store;
 mod values;
 
 pub use limits::*;
 pub use load::ConfigError;
 pub use sections::*;
 pub use span::Span;
+pub use store::*;
 pub use values::*;
 
 use std::{
@@ -32,8 +34,8 @@ use crate::directory::LinkAuthority;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Config {
-    /// Where everything durable stands: `sqlite://PATH`.
-    pub store: String,
+    /// Where everything durable stands: `sqlite://PATH` or `postgres://USER@HOST/DATABASE`.
+    pub store: StoreUrl,
     /// Where we listen.
     pub listen: Listen,
     /// Under which address the world reaches our HTTP listener; the OIDC issuer's URL, exactly.
@@ -71,7 +73,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            store: "sqlite://scim-tekton.db".into(),
+            store: StoreUrl::Sqlite("scim-tekton.db".into()),
             listen: Listen::default(),
             external_url: None,
             components: Component::ALL.into(),
@@ -105,21 +107,24 @@ impl Config {
         load::from_parts(&name, &yaml, env)
     }
 
-    /// The SQLite file.
-    pub fn sqlite_path(&self) -> Result<PathBuf, ConfigError> {
-        let path = self.store.strip_prefix("sqlite://").unwrap_or_default();
-        if path.is_empty() {
-            let found = self.store.split_once(':').map_or(self.store.as_str(), |(scheme, _)| scheme);
-            return Err(ConfigError::invalid("store", format!("expected sqlite://PATH, found {found:?}")));
+    /// The control socket: `listen.control`, else beside the store; with a server for a store, in the working folder.
+    pub fn control_path(&self) -> PathBuf {
+        match (&self.listen.control, &self.store) {
+            (Some(path), _) => path.clone(),
+            (None, StoreUrl::Sqlite(path)) => path.with_extension("sock"),
+            (None, StoreUrl::Postgres(_)) => "scim-tekton.sock".into(),
         }
-        Ok(path.into())
     }
 
-    /// The control socket: `listen.control`, else beside the store.
-    pub fn control_path(&self) -> Result<PathBuf, ConfigError> {
-        match &self.listen.control {
-            Some(path) => Ok(path.clone()),
-            None => Ok(self.sqlite_path()?.with_extension("sock")),
+    /// Where files are kept that a cluster would keep: beside the store; with a server for a store, beside the socket.
+    pub fn state_folder(&self) -> PathBuf {
+        let beside = match &self.store {
+            StoreUrl::Sqlite(path) => path.clone(),
+            StoreUrl::Postgres(_) => self.control_path(),
+        };
+        match beside.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => ".".into(),
         }
     }
 

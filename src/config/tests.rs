@@ -12,7 +12,7 @@ fn nothing_at_all_is_a_configuration_that_works() {
     assert_eq!(config, Config::default());
     assert_eq!(load("# nothing\n", &[]).unwrap(), config);
     assert_eq!(config.external_url(), "http://127.0.0.1:8080");
-    assert_eq!(config.control_path().unwrap().to_str(), Some("scim-tekton.sock"));
+    assert_eq!(config.control_path().to_str(), Some("scim-tekton.sock"));
     assert_eq!(config.components.len(), 4);
 }
 
@@ -102,7 +102,7 @@ fn every_key_is_an_environment_variable_that_wins() {
         ],
     )
     .unwrap();
-    assert_eq!(config.store, "sqlite://b.db");
+    assert_eq!(config.store.to_string(), "sqlite://b.db");
     assert_eq!(config.listen.http.port(), 2);
     assert!(config.listen.tls);
     assert_eq!(config.components.len(), 2);
@@ -138,7 +138,8 @@ fn what_kubernetes_sets_for_a_service_of_our_name_is_not_ours() {
 #[test]
 fn contradictions_are_refused() {
     for (yaml, part) in [
-        ("store: postgres://x", "expected sqlite://PATH"),
+        ("store: mysql://x", "expected sqlite://PATH"),
+        ("store: 'postgres://u:secret@db/scim'", "no password in a file"),
         ("components: []", "at least one"),
         ("idps: [{name: okta}, {name: okta}]", "twice"),
         ("idps: [{name: Okta_1}]", "lower-case"),

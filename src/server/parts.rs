@@ -1,9 +1,6 @@
 //! Everything that the components share, opened and put together before anything listens.
 
-use std::{
-    path::Path,
-    sync::{Arc, mpsc},
-};
+use std::sync::{Arc, mpsc};
 
 use arc_swap::ArcSwap;
 use k8s_openapi::api::core::v1::Namespace;
@@ -31,7 +28,7 @@ use super::{
 use crate::{
     clock::{self, Clock},
     cluster::Cluster,
-    config::{Component, Config, Omissible, PatchAnswer, UnknownMembers},
+    config::{Component, Config, Omissible, PatchAnswer, StoreUrl, UnknownMembers},
     credential::oidc::OidcProvider,
     directory::{Change, Directory, DirectoryCell},
     identity::IdpName,
@@ -41,7 +38,7 @@ use crate::{
     policy::{Catalog, CatalogCell},
     revocation::{Enforce, NothingToEnforce},
     scim::{self, ScimState, TokenTable},
-    store::{SqliteStore, Store, StoreError},
+    store::{SqlStore, Store, StoreError},
 };
 
 /// Secrets of the install namespace with our CA and our signing keys.
@@ -55,7 +52,7 @@ pub struct Parts {
     /// Time.
     pub clock: Clock,
     /// The truth.
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<SqlStore>,
     /// How far it has come.
     pub high_water: Arc<HighWater>,
     /// Our CA.
@@ -79,7 +76,7 @@ impl Parts {
         let directory: DirectoryCell = Arc::new(ArcSwap::from_pointee(Directory::new(config.link_authorities())));
         let store = open_store(&config, &clock, &directory).await?;
         let found = cluster::connect(&config).await?;
-        let high_water = Arc::new(high_water(&config, found.as_ref(), &store)?);
+        let high_water = Arc::new(high_water(&config, found.as_ref(), &store));
         high_water.check().await?;
         let (ca, signing) = load_keys(&config, found.as_ref(), &clock).await?;
         let leaf = LeafCell::new(ca.issue(&cluster::server_names(&config), &cluster::addresses(&config), clock())?);
@@ -92,7 +89,7 @@ impl Parts {
             targets: config.targets.clone(),
         });
         let shared = Shared {
-            store: Arc::<SqliteStore>::clone(&store),
+            store: Arc::<SqlStore>::clone(&store),
             directory: Arc::clone(&directory),
             catalog: Arc::clone(&catalog),
             clock: Arc::clone(&clock),
@@ -106,7 +103,7 @@ impl Parts {
 
     /// The store, for whoever needs no more than that.
     pub fn shared_store(&self) -> Arc<dyn Store> {
-        Arc::<SqliteStore>::clone(&self.store)
+        Arc::<SqlStore>::clone(&self.store)
     }
 
     /// For the SCIM endpoints.
@@ -252,17 +249,17 @@ fn omissible(member: Omissible) -> &'static str {
     }
 }
 
-async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -> Result<Arc<SqliteStore>, ServeError> {
+async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -> Result<Arc<SqlStore>, ServeError> {
     let cell = Arc::clone(directory);
     let on_commit = Box::new(move |seq: i64, changes: &[Change]| {
         let mut next = Directory::clone(&cell.load());
         next.apply(seq, changes);
         cell.store(Arc::new(next));
     });
-    let store = SqliteStore::open(config.sqlite_path()?, Arc::clone(clock), on_commit)?;
+    let store = SqlStore::open(&config.store, Arc::clone(clock), on_commit)?;
     directory.store(Arc::new(load(&store, Directory::new(config.link_authorities())).await?));
     let now = directory.load();
-    info!(path = config.store, seq = now.seq(), "store open");
+    info!(store = %config.store, seq = now.seq(), "store open");
     for idp in now.idps().iter().filter(|idp| !now.is_confirmed(idp)) {
         warn!(%idp, "people of this IdP are denied since a backup was restored: `scim-tekton idp confirm`");
     }
@@ -271,7 +268,7 @@ async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -
 
 /// A Directory as the store has it. One thread reads, another takes in, and between them are a few chunks at most: a
 /// million resources don't stand in memory twice.
-async fn load(store: &SqliteStore, mut directory: Directory) -> Result<Directory, StoreError> {
+async fn load(store: &SqlStore, mut directory: Directory) -> Result<Directory, StoreError> {
     let (sender, chunks) = mpsc::sync_channel::<(i64, Vec<Change>)>(2);
     let building = spawn_blocking(move || {
         for (seq, changes) in chunks {
@@ -284,17 +281,19 @@ async fn load(store: &SqliteStore, mut directory: Directory) -> Result<Directory
     building.await.map_err(|error| StoreError::Failed(format!("the directory was not built: {error}")))
 }
 
-fn high_water(config: &Config, cluster: Option<&Cluster>, store: &Arc<SqliteStore>) -> Result<HighWater, ServeError> {
-    let path = config.sqlite_path()?;
+fn high_water(config: &Config, cluster: Option<&Cluster>, store: &Arc<SqlStore>) -> HighWater {
     let place = match cluster {
         Some(cluster) => Place::Secret {
             client: cluster.direct.clone(),
             namespace: config.install_namespace.clone(),
             instance: config.cluster_interceptor.name.clone(),
         },
-        None => Place::beside(&path),
+        None => match &config.store {
+            StoreUrl::Sqlite(path) => Place::beside(path),
+            StoreUrl::Postgres(_) => Place::beside(&config.control_path()),
+        },
     };
-    Ok(HighWater::new(Arc::clone(store), path, place))
+    HighWater::new(Arc::clone(store), config.store.clone(), place)
 }
 
 async fn load_keys(
@@ -312,11 +311,7 @@ async fn load_keys(
             install::load_or_make(client, namespace, KEYS_SECRET, instance, || SigningKeys::generate(now)).await?;
         return Ok((ca, keys));
     }
-    let path = config.sqlite_path()?;
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = &config.state_folder();
     let ca = keys::file::load_or_make(folder, || CertificateAuthority::make(now))?;
     let keys = keys::file::load_or_make(folder, || SigningKeys::generate(now))?;
     Ok((ca, keys))

@@ -91,7 +91,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let high_water = Arc::clone(&parts.high_water);
     tokio::spawn(async move { high_water.follow().await });
     listen(&mut all, "admin", parts.config.listen.admin, None, admin::router(parts.admin_state(metrics)), &shutdown)?;
-    spawn_control(&mut all, &parts, &scim, &shutdown)?;
+    spawn_control(&mut all, &parts, &scim, &shutdown);
     spawn_cluster(&mut all, &parts, &shutdown).await?;
     info!("ready to serve");
     let outcome = until_told(&mut all, &shutdown).await;
@@ -112,12 +112,11 @@ fn spawn_control(
     parts: &Parts,
     scim: &ScimState,
     shutdown: &CancellationToken,
-) -> Result<(), ServeError> {
-    let path = parts.config.control_path()?;
+) {
+    let path = parts.config.control_path();
     let router = control::router(parts.control_state(scim));
     let end = shutdown.clone().cancelled_owned();
     all.spawn(async move { Ok(control::serve_unix(&path, router, end).await?) });
-    Ok(())
 }
 
 async fn spawn_cluster(

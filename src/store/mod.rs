@@ -1,18 +1,23 @@
-//! The store: what was acknowledged is here, durable. One interface; SQLite today, PostgreSQL behind the same.
+//! The store: what was acknowledged is here, durable. One interface, and one SQL for SQLite and PostgreSQL.
 //!
 //! Every change, its change-feed row, its audit rows and the intents to revoke that follow from it are one
 //! transaction. The store is the truth of tickets, runs and Grants; Kubernetes objects are projections of it. It holds
 //! no credential, only ids and hashes. Uses `identity`, `directory` (what a change is), `audit`, `ticket`, `api`.
 
 mod list;
+mod migrations;
+mod postgres;
 mod records;
 mod restored;
+mod sql;
 mod sqlite;
+#[cfg(test)]
+pub mod testing;
 
 pub use list::*;
 pub use records::*;
 pub use restored::*;
-pub use sqlite::SqliteStore;
+pub use sql::SqlStore;
 
 use std::path::Path;
 

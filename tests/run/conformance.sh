@@ -1,5 +1,6 @@
 #!/bin/bash
-# make conformance: foreign SCIM suites, from PyPI, against the running program. Needs python3 and no root; the last line is the sum of both.
+# make conformance: foreign SCIM suites, from PyPI, against the running program, on a file and on a PostgreSQL. Needs python3, and root only to
+# install PostgreSQL; the last line is the sum of all.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || die "python3 is not on the PATH; the suites are Python programs (apt-get install python3 python3-venv)."
@@ -9,11 +10,12 @@ if [ -z "${SUITE_BIN:-}" ]; then
   run "building scim-tekton (cargo)" cargo build --release --locked --bin scim-tekton
   SUITE_BIN=$TARGET/release/scim-tekton
 fi
+export SUITE_BIN
 [ -x "$SUITE_BIN" ] || die "there is no program $SUITE_BIN."
 
 # A folder for each list of pinned versions, named by its content, so that a half-finished one is never taken for whole.
 pins=tests/conformance/requirements.txt
-venv=$ROOT/target/conformance/$(sha256sum $pins | cut -c 1-16)
+export venv=$ROOT/target/conformance/$(sha256sum $pins | cut -c 1-16)
 if [ ! -e "$venv/complete" ]; then
   rm -rf "$venv"
   run "making a virtual environment" python3 -m venv "$venv" >"$RESULTS/venv.log" 2>&1 ||
@@ -22,60 +24,8 @@ if [ ! -e "$venv/complete" ]; then
   touch "$venv/complete"
 fi
 
-scratch=$(mktemp -d)
-# Two ports that were free a moment ago.
-read -r http admin < <(python3 -c '
-import socket
-sockets = [socket.socket() for _ in range(2)]
-for one in sockets: one.bind(("127.0.0.1", 0))
-print(*(one.getsockname()[1] for one in sockets))')
-export SCIM_TEKTON_CONFIG=tests/conformance/config.yaml SCIM_TEKTON_STORE=sqlite://$scratch/store.db
-export SCIM_TEKTON_LISTEN_HTTP=127.0.0.1:$http SCIM_TEKTON_LISTEN_ADMIN=127.0.0.1:$admin SCIM_TEKTON_LISTEN_CONTROL=$scratch/control.sock
-serve() { exec "$SUITE_BIN" serve >"$RESULTS/conformance-server.log" 2>&1; }
-start serve
-server=$started
-ready() { python3 -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$admin/readyz', timeout=2)" 2>/dev/null; }
-for ((tries = 0; tries < 150; tries++)); do
-  alive "$server" || die "the server ended: $(tail -n 1 "$RESULTS/conformance-server.log")"
-  ! ready || break
-  sleep 0.2
-done
-ready || die "the server was not ready after 30 s (see $RESULTS/conformance-server.log)."
-
-base=http://127.0.0.1:$http/scim/v2
-token() { "$SUITE_BIN" idp token create "$1" 2>/dev/null; }
-tester=$(token scim2-tester) sanity=$(token scim-sanity)
-
-# count NAME FILE: reads `STATUS TITLE` lines, shows what did not pass and the figures. scim2-tester's SKIPPED is a failure: it skips
-# what it could not try. scim-sanity's SKIP is none: it skips types of resources that are not served.
-count() {
-  awk -v name="$1" '
-    { n[$1]++ }
-    $1 == "PASS" { next }
-    { print "    " $0 }
-    END {
-      for (s in n) if (s != "PASS") { if (s != "SKIP") failed += n[s]; detail = detail ", " n[s] " " tolower(s) }
-      # A suite that says nothing has failed.
-      if (NR == 0) failed = 1
-      printf "%s: %d checks, %d passed%s\n%d passed, %d failed\n", name, NR, n["PASS"], detail, n["PASS"], failed
-      exit failed > 0
-    }' "$2"
-}
-
 code=0
-# Its exit code says less than its lines: a skipped check is not passed.
-tester_runs() { "$venv/bin/scim2" -u "$base" -h "Authorization: Bearer $tester" test -v; }
-run "scim2-tester runs" tester_runs >"$RESULTS/scim2-tester.raw" 2>&1 || code=$?
-sed -nE -e 's/\x1b\[[0-9;]*m//g' -e 's/^SUCCESS /PASS /p' -e '/^(ERROR|CRITICAL|SKIPPED|DEVIATION|COMPLIANT|ACCEPTABLE) /p' "$RESULTS/scim2-tester.raw" >"$RESULTS/scim2-tester.lines"
-record scim2-tester count "scim2-tester $("$venv/bin/python" -c 'from importlib.metadata import version; print(version("scim2-tester"))')" "$RESULTS/scim2-tester.lines" || code=$?
-
-run "scim-sanity runs" "$venv/bin/scim-sanity" probe "$base" --token "$sanity" --i-accept-side-effects --json-output >"$RESULTS/scim-sanity.json" || code=$?
-python3 -c '
-import json, sys
-for one in json.load(sys.stdin)["results"]:
-    print(one["status"].upper(), one["name"], one.get("message", "") if one["status"] != "pass" else "")
-' <"$RESULTS/scim-sanity.json" >"$RESULTS/scim-sanity.lines" || code=$?
-record scim-sanity count "scim-sanity $("$venv/bin/python" -c 'from importlib.metadata import version; print(version("scim-sanity"))')" "$RESULTS/scim-sanity.lines" || code=$?
-
-total scim2-tester scim-sanity || exit 1
+tests/run/conformance-on.sh sqlite || code=$?
+tests/run/postgres.sh tests/run/conformance-on.sh postgres || code=$?
+total sqlite-scim2-tester sqlite-scim-sanity postgres-scim2-tester postgres-scim-sanity || exit 1
 exit "$code"

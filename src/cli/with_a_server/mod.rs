@@ -21,6 +21,7 @@ use super::client::{Client, ClientError};
 use crate::{
     audit::{self, Kind},
     clock::Clock,
+    config::StoreUrl,
     directory::{Change, Directory, DirectoryCell, LinkAuthority},
     fake::{FakeStore, run_and_grant},
     identity::{Resource, ResourceId, ResourceKind, schema::ACCOUNTS_URN},
@@ -33,7 +34,7 @@ use crate::{
             RevokeRequest, TokenMade, UserView, Verdict,
         },
     },
-    store::{AuditHead, IdpRecord, Revocations, SqliteStore, Store},
+    store::{AuditHead, IdpRecord, Revocations, SqlStore, Store, testing},
     ticket::{SecretHash, well_formed},
 };
 
@@ -98,7 +99,7 @@ fn start_with(store: Arc<dyn Store>, fake: Arc<FakeStore>) -> Server {
 }
 
 /// Over the real store, which the Directory follows; okta's word is taken for GitHub.
-async fn start_real() -> (Server, Arc<SqliteStore>) {
+async fn start_real() -> (Server, Arc<SqlStore>) {
     let authority = |host: &str, attribute: &str| LinkAuthority {
         host: host.into(),
         idp: "okta".into(),
@@ -113,7 +114,7 @@ async fn start_real() -> (Server, Arc<SqliteStore>) {
         next.apply(seq, changes);
         cell.store(Arc::new(next));
     });
-    let store = SqliteStore::open(folder.path().join("s.db"), crate::clock::system(), on_commit).unwrap();
+    let store = SqlStore::open(&testing::url(&folder.path().join("s.db")), crate::clock::system(), on_commit).unwrap();
     for idp in ["entra", "okta"] {
         store.create_token(&idp.into(), SecretHash::of(idp), None).await.unwrap();
     }
@@ -258,7 +259,11 @@ async fn without_a_server_the_way_to_one_is_said() {
 #[tokio::test]
 async fn with_the_real_store_two_tokens_are_the_most_and_the_log_verifies() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(folder.path().join("s.db"), Arc::new(|| DateTime::UNIX_EPOCH), Box::new(|_, _| {}));
+    let store = SqlStore::open(
+        &testing::url(&folder.path().join("s.db")),
+        Arc::new(|| DateTime::UNIX_EPOCH),
+        Box::new(|_, _| {}),
+    );
     let server = start_with(store.unwrap(), Arc::default());
     let make = || async {
         let new = NewToken { idp: "okta".parse().unwrap(), expires_in: 60 };
@@ -282,7 +287,7 @@ async fn a_backup_is_taken_from_a_running_server_and_a_restored_idp_is_confirmed
     let clock: crate::clock::Clock = Arc::new(|| DateTime::UNIX_EPOCH);
     let folder = tempfile::tempdir().unwrap();
     let (path, file) = (folder.path().join("s.db"), folder.path().join("backup.db"));
-    let open = || SqliteStore::open(&path, clock.clone(), Box::new(|_, _| {})).unwrap();
+    let open = || SqlStore::open(&StoreUrl::Sqlite(path.clone()), clock.clone(), Box::new(|_, _| {})).unwrap();
     {
         let server = start_with(open(), Arc::default());
         let new = NewToken { idp: "okta".parse().unwrap(), expires_in: 60 };
@@ -307,7 +312,7 @@ async fn a_backup_is_taken_from_a_running_server_and_a_restored_idp_is_confirmed
     restore(&[]).unwrap();
     assert!(restore(&[]).unwrap_err().to_string().contains("--force"));
     restore(&["--force"]).unwrap();
-    let store = SqliteStore::open(&restored, clock.clone(), Box::new(|_, _| {})).unwrap();
+    let store = SqlStore::open(&StoreUrl::Sqlite(restored), clock.clone(), Box::new(|_, _| {})).unwrap();
     let server = start_with(store, Arc::default());
     let idps: Vec<IdpRecord> = server.client.get(&["idps"], &[]).await.unwrap();
     assert!(idps[0].unconfirmed_since.is_some());

@@ -8,7 +8,7 @@ use crate::{
     server::control::wire::{GroupView, LinkState, LinkView, Listed},
 };
 
-async fn user(store: &SqliteStore, idp: &str, name: &str, active: bool, github: &str) -> ResourceId {
+async fn user(store: &SqlStore, idp: &str, name: &str, active: bool, github: &str) -> ResourceId {
     let mut attributes = json!({"userName": name, "active": active});
     if !github.is_empty() {
         attributes[ACCOUNTS_URN] = json!({"githubId": github});

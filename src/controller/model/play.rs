@@ -23,9 +23,10 @@ use super::{
     world::{NAMESPACES, World},
 };
 use crate::{
+    config::StoreUrl,
     directory::{Change, Directory, DirectoryCell},
     keys::SigningKeys,
-    store::{SqliteStore, Store as _},
+    store::{SqlStore, Store as _},
     ticket::SecretHash,
 };
 
@@ -80,7 +81,8 @@ impl Stage {
             next.apply(seq, changes);
             cell.store(Arc::new(next));
         };
-        let store = SqliteStore::open(folder.path().join("store.db"), world.clock(), Box::new(feed)).unwrap();
+        let store =
+            SqlStore::open(&StoreUrl::Sqlite(folder.path().join("store.db")), world.clock(), Box::new(feed)).unwrap();
         store.create_token(&"okta".into(), SecretHash::of("okta"), None).await.unwrap();
         let keys =
             KEYS.get_or_init(|| Arc::new(ArcSwap::from_pointee(SigningKeys::generate(world.state().now()).unwrap())));

@@ -21,21 +21,21 @@ use crate::{
     store::{
         Activated, Begun, CheckFn, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect, Issued,
         ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned, RedeemRequest, Redemption, Revocations,
-        RunRecord, SqliteStore, Store, StoreError, TakeFn, TokenRecord,
+        RunRecord, SqlStore, Store, StoreError, TakeFn, TokenRecord,
     },
     ticket::SecretHash,
 };
 
 /// What outlives a process: the rows, and what the one who judges knows of them.
 pub struct Kept {
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<SqlStore>,
     pub directory: DirectoryCell,
     /// What each run's entitlement rests on, as the store was told.
     subjects: Mutex<HashMap<String, (String, Vec<SubjectRef>)>>,
 }
 
 impl Kept {
-    pub fn new(store: Arc<SqliteStore>, directory: DirectoryCell) -> Arc<Self> {
+    pub fn new(store: Arc<SqlStore>, directory: DirectoryCell) -> Arc<Self> {
         Arc::new(Self { store, directory, subjects: Mutex::default() })
     }
 

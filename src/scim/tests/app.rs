@@ -13,7 +13,7 @@ use crate::{
     clock,
     revocation::Enforce,
     scim::{ScimState, Settings, TOKEN_PREFIX, TokenTable, router},
-    store::{Provisioned, SqliteStore, Store},
+    store::{Provisioned, SqlStore, Store, testing},
     ticket,
 };
 
@@ -38,7 +38,7 @@ pub(super) struct App {
     pub(super) router: Router,
     pub(super) state: ScimState,
     pub(super) enforced: Arc<Recorder>,
-    pub(super) store: Arc<SqliteStore>,
+    pub(super) store: Arc<SqlStore>,
     pub(super) tokens: Arc<TokenTable>,
     token: String,
     other: String,
@@ -68,7 +68,8 @@ impl App {
 
     pub(super) async fn with(enforced: Recorder, settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(dir.path().join("store"), clock::system(), Box::new(|_, _| {})).unwrap();
+        let store =
+            SqlStore::open(&testing::url(&dir.path().join("store")), clock::system(), Box::new(|_, _| {})).unwrap();
         let okta = token(&store, "okta").await;
         let entra = token(&store, "entra").await;
         let tokens = Arc::new(TokenTable::load(&*store).await.unwrap());
@@ -142,7 +143,7 @@ impl App {
     }
 }
 
-async fn token(store: &SqliteStore, idp: &str) -> String {
+async fn token(store: &SqlStore, idp: &str) -> String {
     let token = ticket::mint(TOKEN_PREFIX).unwrap();
     store.create_token(&idp.into(), ticket::hash_of(&token), None).await.unwrap();
     token.expose_secret().to_owned()

@@ -5,7 +5,7 @@
 
 mod place;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -14,7 +14,10 @@ use uuid::Uuid;
 
 pub use place::{Place, PlaceError};
 
-use crate::store::{AuditHead, SqliteStore, Standing, Store as _, StoreError};
+use crate::{
+    config::StoreUrl,
+    store::{AuditHead, SqlStore, Standing, Store as _, StoreError},
+};
 
 /// How far the store may go before the mark follows.
 const PAUSE: Duration = Duration::from_mins(1);
@@ -44,14 +47,16 @@ impl From<&Standing> for Mark {
 pub enum HighWaterError {
     /// It is not what ran here last.
     #[error(
-        "the store at {path} {difference}: it was put there by hand, and would bring leavers and spent tickets back. \
-         `scim-tekton restore --force {path}` makes it safe to serve (to begin anew without the old one, remove {place})"
+        "the store at {store} {difference}: it was put there by hand, and would bring leavers and spent tickets back. \
+         `scim-tekton restore{again}` makes it safe to serve (to begin anew without the old one, remove {place})"
     )]
     PutBack {
         /// Where it is.
-        path: String,
+        store: String,
         /// In what it differs.
         difference: String,
+        /// What `restore` is to be told of it.
+        again: String,
         /// Where the mark is.
         place: String,
     },
@@ -65,8 +70,8 @@ pub enum HighWaterError {
 
 /// Compares at the start, and follows from then on.
 pub struct HighWater {
-    store: Arc<SqliteStore>,
-    path: PathBuf,
+    store: Arc<SqlStore>,
+    url: StoreUrl,
     place: Place,
     /// What stands there.
     noted: Mutex<Option<Mark>>,
@@ -74,8 +79,8 @@ pub struct HighWater {
 
 impl HighWater {
     /// Of the store at a path.
-    pub fn new(store: Arc<SqliteStore>, path: PathBuf, place: Place) -> Self {
-        Self { store, path, place, noted: Mutex::default() }
+    pub fn new(store: Arc<SqlStore>, url: StoreUrl, place: Place) -> Self {
+        Self { store, url, place, noted: Mutex::default() }
     }
 
     /// Lets the store be served, if it is the one that ran here last, as it was or later, or one that `restore` made.
@@ -84,8 +89,11 @@ impl HighWater {
         if let Some(mark) = self.place.read().await? {
             let row = self.store.audit_rows(mark.head.seq - 1, 1).await?.pop().filter(|row| row.seq == mark.head.seq);
             if let Some(difference) = difference(&mark, &standing, row.map(|row| row.hash).as_deref()) {
-                let (path, place) = (self.path.display().to_string(), self.place.to_string());
-                return Err(HighWaterError::PutBack { path, difference, place });
+                let (store, again) = match &self.url {
+                    StoreUrl::Sqlite(path) => (path.display().to_string(), format!(" --force {}", path.display())),
+                    StoreUrl::Postgres(server) => (server.to_string(), String::new()),
+                };
+                return Err(HighWaterError::PutBack { store, difference, again, place: self.place.to_string() });
             }
         }
         self.note().await?;

@@ -10,8 +10,9 @@ use crate::{
 };
 
 fn open(path: &Path) -> HighWater {
-    let store = SqliteStore::open(path, system(), Box::new(|_, _| {})).unwrap();
-    HighWater::new(store, path.to_owned(), Place::beside(path))
+    let url = StoreUrl::Sqlite(path.to_owned());
+    let store = SqlStore::open(&url, system(), Box::new(|_, _| {})).unwrap();
+    HighWater::new(store, url, Place::beside(path))
 }
 
 /// One more row in the audit log.
@@ -66,7 +67,7 @@ async fn attack_old_backup_put_back_by_hand_is_not_served() {
     assert!(sentence.contains("older than what ran here last (audit row 1, last known 2)"), "{sentence}");
     assert!(sentence.contains(&format!("`scim-tekton restore --force {}`", path.display())), "{sentence}");
     // What it says is what helps, and the mark is the restored one's from then on.
-    SqliteStore::restore(&path, &path, true, &clock()).unwrap();
+    SqlStore::restore(Some(&path), &StoreUrl::Sqlite(path.clone()), true, &clock()).unwrap();
     let running = open(&path);
     running.check().await.unwrap();
     assert!(!running.store.standing().await.unwrap().restored);
@@ -94,7 +95,7 @@ async fn an_older_store_that_has_gone_another_way_is_known_by_its_hash() {
 #[tokio::test]
 async fn a_restored_store_is_taken_once_and_survives_a_crash_before_and_after_the_mark() {
     let (_folder, path, copy) = ran().await;
-    SqliteStore::restore(&copy, &path, true, &clock()).unwrap();
+    SqlStore::restore(Some(&copy), &StoreUrl::Sqlite(path.clone()), true, &clock()).unwrap();
     // Killed between the mark and the note in the store.
     let running = open(&path);
     running.note().await.unwrap();
@@ -107,7 +108,7 @@ async fn a_restored_store_is_taken_once_and_survives_a_crash_before_and_after_th
     running.store.backup(&served).await.unwrap();
     drop(running);
     // A second restore, before which a server ran: another one again.
-    SqliteStore::restore(&copy, &path, true, &clock()).unwrap();
+    SqlStore::restore(Some(&copy), &StoreUrl::Sqlite(path.clone()), true, &clock()).unwrap();
     open(&path).check().await.unwrap();
     put_back(&served, &path);
     assert!(refused(&path).await.contains("is another one"));

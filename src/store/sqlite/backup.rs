@@ -8,11 +8,11 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{
-    open::{beside, directory_of, io_error, open_source},
-    standing,
+use super::open::{beside, directory_of, io_error, open_source};
+use crate::store::{
+    AuditHead, StoreError,
+    sql::{conn::Conn, standing},
 };
-use crate::store::{AuditHead, StoreError};
 
 /// Writes the store at a path into a new file, which is ours alone and durable when this returns. It appears under its
 /// name only when it is whole.
@@ -24,7 +24,8 @@ pub fn backup(store: &Path, file: &Path) -> Result<AuditHead, StoreError> {
         )));
     }
     let partial = beside(file, ".partial");
-    let written = copy(store, &partial).and_then(|head| {
+    let written = copy(store, &partial).and_then(|()| {
+        let head = head(&partial)?;
         fs::rename(&partial, file).map_err(|error| io_error(file, &error))?;
         sync(directory_of(file))?;
         Ok(head)
@@ -36,7 +37,7 @@ pub fn backup(store: &Path, file: &Path) -> Result<AuditHead, StoreError> {
 }
 
 /// Copies a store, as far as it is committed, to a path of ours. What stood there is thrown away.
-pub fn copy(store: &Path, to: &Path) -> Result<AuditHead, StoreError> {
+pub fn copy(store: &Path, to: &Path) -> Result<(), StoreError> {
     let source = open_source(store)?;
     // With its journal: a stale one would be played into the copy.
     for suffix in ["-journal", "-wal", "-shm", ""] {
@@ -48,9 +49,13 @@ pub fn copy(store: &Path, to: &Path) -> Result<AuditHead, StoreError> {
     let name = to.to_str().ok_or_else(|| StoreError::Limit(format!("{} is not UTF-8", to.display())))?;
     source.execute("VACUUM INTO ?1", [name])?;
     // SQLite leaves the copy to the system's cache.
-    sync(to)?;
-    let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    standing::head(&copy)
+    sync(to)
+}
+
+/// How far a copy has come.
+fn head(copy: &Path) -> Result<AuditHead, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    standing::head(&Conn::Sqlite(Connection::open_with_flags(copy, flags)?))
 }
 
 /// Makes a file or a directory durable.

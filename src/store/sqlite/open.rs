@@ -11,23 +11,20 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::unique;
-use crate::store::StoreError;
+use crate::store::{
+    StoreError,
+    migrations::MIGRATIONS,
+    sql::{conn::Conn, unique},
+};
 
 /// `application_id` in the file's header: "SCTK".
 pub const APPLICATION: i32 = 0x5343_544B;
-const MIGRATIONS: [&str; 4] = [
-    include_str!("../migrations/0001_initial.sql"),
-    include_str!("../migrations/0002_restore.sql"),
-    include_str!("../migrations/0003_token_use.sql"),
-    include_str!("../migrations/0004_grants_ended.sql"),
-];
 const READERS: usize = 4;
 
 /// What an open store consists of.
 pub struct Opened {
-    pub writer: Connection,
-    pub readers: Vec<Connection>,
+    pub writer: Conn,
+    pub readers: Vec<Conn>,
     /// Held as long as the store is open.
     pub lock: File,
 }
@@ -57,6 +54,7 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
     writer.pragma_update(None, "cache_size", -32_768)?;
     writer.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     writer.pragma_update(None, "journal_size_limit", 67_108_864)?;
+    let writer = Conn::Sqlite(writer);
     unique::prepare(&writer)?;
     // A new file is durable only when its name is: SQLite syncs the file, the directory is ours to sync.
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| io_error(directory, &error))?;
@@ -65,7 +63,7 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let reader = Connection::open_with_flags(path, flags)?;
             prepare(&reader)?;
-            Ok(reader)
+            Ok(Conn::Sqlite(reader))
         })
         .collect::<Result<_, StoreError>>()?;
     Ok(Opened { writer, readers, lock })

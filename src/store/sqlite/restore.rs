@@ -7,24 +7,18 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
-use serde_json::json;
-use uuid::Uuid;
+use rusqlite::{Connection, OpenFlags};
 
 use super::{
     backup::{copy, sync},
-    idps,
     open::{self, beside},
-    revoke::{self, Which},
-    rows::whole_micros,
-    runs, standing, tokens,
-    tx::{Heads, Tx},
 };
 use crate::{
-    api::RevocationReason,
-    audit::{Entry, Kind},
     clock::Clock,
-    store::{AuditHead, Restored, Revocations, StoreError},
+    store::{
+        Restored, StoreError,
+        sql::{conn::Conn, epoch, rows::whole_micros},
+    },
 };
 
 /// Puts a backup at the store's path. `replace`: a store that stands there is kept beside it; else that is an error.
@@ -42,7 +36,7 @@ pub fn restore(backup: &Path, store: &Path, replace: bool, clock: &Clock) -> Res
     }
     examine(backup)?;
     let fresh = beside(store, ".restoring");
-    let made = copy(backup, &fresh).and_then(|head| begin_epoch(&fresh, head, now));
+    let made = copy(backup, &fresh).and_then(|()| begin_epoch(&fresh, now));
     let placed = made.and_then(|mut restored| {
         sync(&fresh)?;
         restored.kept = set_aside(store, now)?;
@@ -75,8 +69,7 @@ fn examine(backup: &Path) -> Result<(), StoreError> {
     Err(StoreError::Limit(format!("{path} is damaged ({verdict}): restore another backup")))
 }
 
-/// In one transaction, so that no half of it can ever be served.
-fn begin_epoch(path: &Path, backup: AuditHead, now: DateTime<Utc>) -> Result<Restored, StoreError> {
+fn begin_epoch(path: &Path, now: DateTime<Utc>) -> Result<Restored, StoreError> {
     let mut conn =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     open::prepare(&conn)?;
@@ -85,40 +78,7 @@ fn begin_epoch(path: &Path, backup: AuditHead, now: DateTime<Utc>) -> Result<Res
     conn.pragma_update(None, "journal_mode", "DELETE")?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "foreign_keys", true)?;
-    let step = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let (mut heads, mut changes) = (Heads::load(&step)?, Vec::new());
-    let restored = end_what_was(&mut Tx::new(&step, now, &mut heads, &mut changes), backup)?;
-    step.commit()?;
-    Ok(restored)
-}
-
-fn end_what_was(tx: &mut Tx<'_>, backup: AuditHead) -> Result<Restored, StoreError> {
-    let (was, store) = (standing::of(tx)?.store, Uuid::new_v4());
-    standing::become_restored(tx, store)?;
-    tx.raise_epoch()?;
-    tx.leap_feed()?;
-    let tickets = tx.execute("UPDATE tickets SET void = 1 WHERE void = 0", [])?;
-    let idps = idps::doubt_all(tx, tx.now())?;
-    // First: what follows is told as its consequence.
-    tx.audit(&Entry {
-        detail: json!({
-            "backup": backup, "from": was, "store": store, "epoch": tx.epoch()?, "idps": idps, "tickets": tickets,
-        }),
-        ..Entry::new(Kind::Restored)
-    })?;
-    let mut revocations = Revocations::default();
-    let mut ended = 0;
-    for run in runs::live(tx)?.into_iter().filter(|run| run.ended_at.is_none()) {
-        revoke::end_run(tx, run, RevocationReason::SecurityEvent, &mut revocations)?;
-        ended += 1;
-    }
-    // Also those whose run has ended, should there be any.
-    revoke::ask(tx, &Which::All, RevocationReason::SecurityEvent, &mut revocations)?;
-    let live = |token: &crate::store::TokenRecord| {
-        token.revoked_at.is_none() && token.expires_at.is_none_or(|end| end > tx.now())
-    };
-    let tokens = tokens::all(tx)?.into_iter().filter(live).map(|token| token.id).collect();
-    Ok(Restored { backup, store, idps, runs: ended, grants: revocations.grants.len(), tickets, tokens, kept: None })
+    epoch::begin(&mut Conn::Sqlite(conn), now)
 }
 
 /// Moves the store that stands there out of the way. Its WAL goes first: beside another store it would be taken for

@@ -1,22 +1,19 @@
 //! Queries that run every few seconds, or while an IdP waits, go by an index that holds little.
 
-use rusqlite::ToSql;
-
 use super::*;
 use crate::{
     api::GrantPhase,
     store::{
         GrantSelect,
-        sqlite::{entitlement, grants, query, runs, sorted},
+        sql::{entitlement, grants, query, runs, sorted},
     },
 };
 
 impl World {
-    async fn plan(&self, sql: String, values: impl FnOnce() -> Vec<Box<dyn ToSql>> + Send + 'static) -> String {
+    async fn plan(&self, sql: String, values: impl FnOnce() -> Vec<Box<dyn ToColumn>> + Send + 'static) -> String {
         let steps = self.store.read(move |conn| {
-            let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
-            let steps = explain.query_map(rusqlite::params_from_iter(values()), |row| row.get::<_, String>(3))?;
-            Ok(steps.collect::<Result<Vec<_>, _>>()?)
+            let mut explain = conn.prepare_cached(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+            Ok(explain.query_map(values(), |row| row.get::<String>(3))?)
         });
         steps.await.unwrap().join("\n")
     }
@@ -27,13 +24,13 @@ impl World {
     }
 }
 
-fn user_and_time() -> Vec<Box<dyn ToSql>> {
+fn user_and_time() -> Vec<Box<dyn ToColumn>> {
     vec![Box::new([0_u8; 16]), Box::new(0)]
 }
 
 #[tokio::test]
 async fn what_is_asked_often_goes_by_an_index_that_holds_little() {
-    let world = World::new().await;
+    let world = World::in_a_file().await;
     let due =
         GrantSelect { phases: vec![GrantPhase::Active], expires_before: Some(world.now()), ..GrantSelect::default() };
     let plan = world.plan_of(due).await;
@@ -57,13 +54,13 @@ async fn what_is_asked_often_goes_by_an_index_that_holds_little() {
 
 #[tokio::test]
 async fn a_page_by_cursor_or_by_name_is_read_in_its_order_and_no_further() {
-    let world = World::new().await;
+    let world = World::in_a_file().await;
     for (filter, index) in [
         (query::AFTER.to_owned(), "resources_order (idp=? AND kind=? AND rowid>?)"),
         (sorted::by_name(false), "resources_name (idp=? AND kind=?)"),
         (sorted::by_name(true), "resources_name (idp=? AND kind=?)"),
     ] {
-        let values = || (0..4).map(|_| Box::new(1) as Box<dyn ToSql>).collect();
+        let values = || (0..4).map(|_| Box::new(1) as Box<dyn ToColumn>).collect();
         let plan = world.plan(query::selection(&filter), values).await;
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
     }

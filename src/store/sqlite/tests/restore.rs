@@ -13,19 +13,26 @@ use crate::{
 
 impl World {
     async fn backup(&self) -> (PathBuf, AuditHead) {
-        let file = self.path.with_file_name("backup.db");
+        let file = self.path().with_file_name("backup.db");
         let head = self.store.backup(&file).await.unwrap();
         (file, head)
     }
 
     /// Stopped, restored from a backup, started again.
     async fn restored(self, backup: &Path) -> (Self, Restored) {
-        let Self { store, path, dir, now, .. } = self;
+        let path = self.path();
+        let Self { store, dir, now, .. } = self;
         store.close();
         drop(store);
         let now = *now.lock().unwrap();
-        let done = SqliteStore::restore(backup, &path, true, &(Arc::new(move || now) as crate::clock::Clock)).unwrap();
-        let mut world = Self::open(path).await.unwrap();
+        let done = SqlStore::restore(
+            Some(backup),
+            &StoreUrl::Sqlite(path.clone()),
+            true,
+            &(Arc::new(move || now) as crate::clock::Clock),
+        )
+        .unwrap();
+        let mut world = Self::open(StoreUrl::Sqlite(path)).await.unwrap();
         (world.dir, *world.now.lock().unwrap()) = (dir, now);
         (world, done)
     }
@@ -44,7 +51,7 @@ impl World {
 
 /// Alice and Bob in `deployers`; a run of Alice's with an Active Grant; a ticket of Bob's.
 async fn deployers() -> (World, [ResourceId; 2], GrantRecord) {
-    let world = World::new().await;
+    let world = World::in_a_file().await;
     let people = [world.user("alice").await, world.user("bob").await];
     world.group("deployers", &people).await;
     world.run("going", people[0], &[in_group("deployers")]).await;
@@ -112,14 +119,14 @@ async fn nobody_of_an_idp_in_doubt_redeems_begins_activates_or_renews() {
     let pending = world.pending("pending", "one").await;
     world.run("none", bob, &me).await;
     let since = world.now();
-    world.store.write(move |tx| super::super::idps::doubt_all(tx, since).map(drop)).await.unwrap();
+    world.store.write(move |tx| idps::doubt_all(tx, since).map(drop)).await.unwrap();
     assert!(world.refused("run", "old").await.contains("okta has not been confirmed"));
     match world.store.begin_grant(new_grant("none", "one")).await.unwrap() {
         Begun::Refused(sentence) => assert!(sentence.contains("okta has not been confirmed"), "{sentence}"),
         other => panic!("{other:?}"),
     }
     // What is judged anew only at another epoch, as `restore` begins one.
-    let raise = |tx: &mut super::super::Tx<'_>| {
+    let raise = |tx: &mut Tx<'_>| {
         tx.raise_epoch()?;
         Ok(())
     };
@@ -144,7 +151,7 @@ async fn a_backup_is_whole_private_and_overwrites_nothing() {
     world.user("carol").await;
     let again = world.store.backup(&file).await.unwrap_err().to_string();
     assert!(again.contains("overwrites nothing") && fs::read(&file).unwrap() == before, "{again}");
-    let nowhere = world.store.backup(&world.path.with_file_name("no/such.db")).await.unwrap_err().to_string();
+    let nowhere = world.store.backup(&world.path().with_file_name("no/such.db")).await.unwrap_err().to_string();
     assert!(nowhere.contains("no/such.db"), "{nowhere}");
     let names: Vec<_> = fs::read_dir(file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!names.iter().any(|name| name.to_string_lossy().contains("partial")), "{names:?}");
@@ -155,21 +162,23 @@ async fn a_restore_needs_the_server_stopped_and_force_and_keeps_what_stood_there
     let (world, ..) = deployers().await;
     let (file, _) = world.backup().await;
     world.user("carol").await;
-    let (path, clock): (_, crate::clock::Clock) = (world.path.clone(), crate::clock::system());
-    let running = SqliteStore::restore(&file, &path, true, &clock).unwrap_err().to_string();
+    let (path, clock): (_, crate::clock::Clock) = (world.path(), crate::clock::system());
+    let running =
+        SqlStore::restore(Some(&file), &StoreUrl::Sqlite(path.clone()), true, &clock).unwrap_err().to_string();
     assert!(running.contains("has this store open"), "{running}");
     let World { store, dir, .. } = world;
     drop(store);
-    let unforced = SqliteStore::restore(&file, &path, false, &clock).unwrap_err().to_string();
+    let unforced =
+        SqlStore::restore(Some(&file), &StoreUrl::Sqlite(path.clone()), false, &clock).unwrap_err().to_string();
     assert!(unforced.contains("--force"), "{unforced}");
     // As a server leaves it that was killed.
-    let wal = super::super::open::beside(&path, "-wal");
+    let wal = open::beside(&path, "-wal");
     fs::write(&wal, "frames").unwrap();
-    let kept = SqliteStore::restore(&file, &path, true, &clock).unwrap().kept.unwrap();
-    assert!(!wal.exists() && super::super::open::beside(&kept, "-wal").exists());
+    let kept = SqlStore::restore(Some(&file), &StoreUrl::Sqlite(path.clone()), true, &clock).unwrap().kept.unwrap();
+    assert!(!wal.exists() && open::beside(&kept, "-wal").exists());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    fs::remove_file(super::super::open::beside(&kept, "-wal")).unwrap();
-    let old = World::open(kept).await.unwrap();
+    fs::remove_file(open::beside(&kept, "-wal")).unwrap();
+    let old = World::open(StoreUrl::Sqlite(kept)).await.unwrap();
     assert!(old.directory.lock().unwrap().user_by_name(&okta(), "carol").is_some());
     drop(dir);
 }
@@ -178,7 +187,7 @@ async fn a_restore_needs_the_server_stopped_and_force_and_keeps_what_stood_there
 async fn what_is_no_whole_store_is_not_restored_and_leaves_all_as_it_was() {
     let (world, ..) = deployers().await;
     let (file, _) = world.backup().await;
-    let (path, clock): (_, crate::clock::Clock) = (world.path.clone(), crate::clock::system());
+    let (path, clock): (_, crate::clock::Clock) = (world.path(), crate::clock::system());
     let World { store, dir, .. } = world;
     drop(store);
     let standing = fs::read(&path).unwrap();
@@ -189,13 +198,16 @@ async fn what_is_no_whole_store_is_not_restored_and_leaves_all_as_it_was() {
         [(&b"no database at all, just text"[..], "no store of scim-tekton"), (&damaged, "damaged")]
     {
         fs::write(&other, content).unwrap();
-        let error = SqliteStore::restore(&other, &path, true, &clock).unwrap_err().to_string();
+        let error =
+            SqlStore::restore(Some(&other), &StoreUrl::Sqlite(path.clone()), true, &clock).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
-    let error = SqliteStore::restore(&file.with_file_name("none"), &path, true, &clock).unwrap_err().to_string();
+    let error = SqlStore::restore(Some(&file.with_file_name("none")), &StoreUrl::Sqlite(path.clone()), true, &clock)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("none: No such file"), "{error}");
     assert!(fs::read(&path).unwrap() == standing);
-    assert!(!super::super::open::beside(&path, ".restoring").exists());
+    assert!(!open::beside(&path, ".restoring").exists());
     drop(dir);
 }
 
@@ -216,18 +228,18 @@ async fn attack_old_backup_put_back_beside_a_killed_servers_wal_is_not_opened_an
     let (world, [alice, _], _) = deployers().await;
     let (file, head) = world.backup().await;
     world.user("carol").await;
-    let (path, clock): (_, crate::clock::Clock) = (world.path.clone(), crate::clock::system());
-    let wal = super::super::open::beside(&path, "-wal");
+    let (path, clock): (_, crate::clock::Clock) = (world.path(), crate::clock::system());
+    let wal = open::beside(&path, "-wal");
     let left = fs::read(&wal).unwrap();
     let World { store, dir, .. } = world;
     drop(store);
     fs::copy(&file, &path).unwrap();
     fs::write(&wal, &left).unwrap();
-    let error = World::open(path.clone()).await.map(drop).unwrap_err().to_string();
+    let error = World::open(StoreUrl::Sqlite(path.clone())).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("put there by hand: `scim-tekton restore --force"), "{error}");
     assert!(fs::read(&path).unwrap() == fs::read(&file).unwrap(), "as it was");
-    assert_eq!(SqliteStore::restore(&path, &path, true, &clock).unwrap().backup, head);
-    let world = World::open(path).await.unwrap();
+    assert_eq!(SqlStore::restore(Some(&path), &StoreUrl::Sqlite(path.clone()), true, &clock).unwrap().backup, head);
+    let world = World::open(StoreUrl::Sqlite(path)).await.unwrap();
     assert_eq!(world.audited(head.seq).await.first(), Some(&Kind::Restored));
     let directory = world.directory.lock().unwrap();
     assert!(directory.user(alice).is_some() && directory.user_by_name(&okta(), "carol").is_none());
@@ -239,6 +251,6 @@ async fn an_orderly_stop_leaves_the_whole_store_in_its_one_file() {
     let (world, ..) = deployers().await;
     world.store.close();
     // The readers are open still, as they are when a process ends.
-    let wal = super::super::open::beside(&world.path, "-wal");
+    let wal = open::beside(&world.path(), "-wal");
     assert_eq!(fs::metadata(wal).unwrap().len(), 0);
 }

@@ -1,0 +1,196 @@
+//! Memberships. Deltas cost what they name, not what the group holds: a group of 100,000 is changed like one of 10.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    conn::{Conn, OptionalExtension as _, params},
+    rows::{Id, Kind},
+    tx::Tx,
+};
+use crate::{
+    identity::{MemberOp, ResourceId, ResourceKind},
+    store::{MemberRecord, StoreError},
+};
+
+/// A member, as a change speaks of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    pub ordinal: i64,
+    pub id: ResourceId,
+    pub kind: ResourceKind,
+}
+
+/// What a list of operations came to in the end.
+#[derive(Debug, Default)]
+pub struct Delta {
+    pub added: Vec<Member>,
+    pub removed: Vec<Member>,
+}
+
+impl Delta {
+    /// Whether all is as it was.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
+}
+
+struct Slot {
+    member: Member,
+    was: bool,
+    is: bool,
+}
+
+/// The members that the operations have touched so far, before and after.
+struct Plan<'a> {
+    conn: &'a Conn,
+    idp: i64,
+    group: i64,
+    slots: BTreeMap<i64, Slot>,
+    known: HashMap<ResourceId, i64>,
+    /// How many to add were nobody here; `None`: that is an error.
+    skipped: Option<usize>,
+}
+
+/// Applies operations to a group in their order, and says what changed.
+pub fn apply(
+    tx: &Tx<'_>,
+    idp: i64,
+    group: i64,
+    operations: &[MemberOp],
+    skip_unknown: bool,
+) -> Result<Delta, StoreError> {
+    let skipped = skip_unknown.then_some(0);
+    let mut plan = Plan { conn: tx, idp, group, slots: BTreeMap::new(), known: HashMap::new(), skipped };
+    for operation in operations {
+        match operation {
+            MemberOp::Add(ids) => plan.set(ids, true)?,
+            MemberOp::Remove(ids) => plan.set(ids, false)?,
+            MemberOp::Replace(ids) => {
+                plan.touch_all()?;
+                plan.slots.values_mut().for_each(|slot| slot.is = false);
+                plan.set(ids, true)?;
+            }
+        }
+    }
+    if let Some(skipped @ 1..) = plan.skipped {
+        tracing::warn!(group, skipped, "members that are nobody of this identity provider were left out");
+    }
+    let mut delta = Delta::default();
+    for slot in plan.slots.into_values() {
+        match (slot.was, slot.is) {
+            (false, true) => delta.added.push(slot.member),
+            (true, false) => delta.removed.push(slot.member),
+            _ => {}
+        }
+    }
+    let mut remove = tx.prepare_cached("DELETE FROM members WHERE group_id = ?1 AND member_id = ?2")?;
+    for member in &delta.removed {
+        remove.execute([group, member.ordinal])?;
+    }
+    let mut add = tx.prepare_cached("INSERT INTO members (group_id, member_id, nested) VALUES (?1, ?2, ?3)")?;
+    for member in &delta.added {
+        add.execute(params![group, member.ordinal, member.kind == ResourceKind::Group])?;
+    }
+    Ok(delta)
+}
+
+impl Plan<'_> {
+    fn set(&mut self, ids: &[ResourceId], is: bool) -> Result<(), StoreError> {
+        for id in ids {
+            match self.ordinal(*id)? {
+                Some(ordinal) => {
+                    if let Some(slot) = self.slots.get_mut(&ordinal) {
+                        slot.is = is;
+                    }
+                }
+                None if is => match &mut self.skipped {
+                    Some(skipped) => *skipped += 1,
+                    None if *id == ResourceId::NOBODY => return Err(StoreError::UnknownMember("(no id)".into())),
+                    None => return Err(StoreError::UnknownMember(id.to_string())),
+                },
+                // Nobody here: not a member either.
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A resource of this IdP, with its slot filled.
+    fn ordinal(&mut self, id: ResourceId) -> Result<Option<i64>, StoreError> {
+        if let Some(ordinal) = self.known.get(&id) {
+            return Ok(Some(*ordinal));
+        }
+        let found = self
+            .conn
+            .prepare_cached(
+                "SELECT p.ordinal, p.kind, EXISTS (SELECT 1 FROM members WHERE group_id = ?3 AND member_id = p.ordinal)
+                 FROM resources p WHERE p.id = ?1 AND p.idp = ?2",
+            )?
+            .query_row(params![Id::from(id), self.idp, self.group], |row| {
+                Ok((row.get(0)?, row.get::<Kind>(1)?.0, row.get(2)?))
+            })
+            .optional()?;
+        Ok(found.map(|(ordinal, kind, was)| {
+            self.fill(Member { ordinal, id, kind }, was);
+            ordinal
+        }))
+    }
+
+    fn touch_all(&mut self) -> Result<(), StoreError> {
+        let mut select = self.conn.prepare_cached(
+            "SELECT p.ordinal, p.id, p.kind FROM members m JOIN resources p ON p.ordinal = m.member_id
+             WHERE m.group_id = ?1",
+        )?;
+        let members = select.query_map([self.group], |row| {
+            let (ordinal, id) = (row.get(0)?, ResourceId(row.get::<Id>(1)?.0));
+            Ok(Member { ordinal, id, kind: row.get::<Kind>(2)?.0 })
+        })?;
+        for member in members {
+            self.fill(member, true);
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, member: Member, was: bool) {
+        self.known.insert(member.id, member.ordinal);
+        self.slots.entry(member.ordinal).or_insert(Slot { member, was, is: was });
+    }
+}
+
+/// The direct members of a group.
+pub fn of_group(conn: &Conn, group: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
+    records(
+        conn,
+        group,
+        "SELECT p.id, p.kind, p.name
+         FROM resources g JOIN members m ON m.group_id = g.ordinal
+         JOIN resources p ON p.ordinal = m.member_id WHERE g.id = ?1 ORDER BY m.member_id",
+    )
+}
+
+/// The direct groups of a member.
+pub fn groups_of(conn: &Conn, member: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
+    records(
+        conn,
+        member,
+        "SELECT p.id, p.kind, p.name
+         FROM resources g JOIN members m ON m.member_id = g.ordinal
+         JOIN resources p ON p.ordinal = m.group_id WHERE g.id = ?1 ORDER BY m.group_id",
+    )
+}
+
+/// Ids of the direct members of a group, by its place.
+pub fn ids(conn: &Conn, group: i64) -> Result<Vec<ResourceId>, StoreError> {
+    let mut select = conn.prepare_cached(
+        "SELECT p.id FROM members m JOIN resources p ON p.ordinal = m.member_id WHERE m.group_id = ?1
+         ORDER BY m.member_id",
+    )?;
+    Ok(select.query_map([group], |row| Ok(ResourceId(row.get::<Id>(0)?.0)))?)
+}
+
+fn records(conn: &Conn, of: ResourceId, sql: &str) -> Result<Vec<MemberRecord>, StoreError> {
+    let mut select = conn.prepare_cached(sql)?;
+    Ok(select.query_map([Id::from(of)], |row| {
+        Ok(MemberRecord { id: ResourceId(row.get::<Id>(0)?.0), kind: row.get::<Kind>(1)?.0, name: row.get(2)? })
+    })?)
+}

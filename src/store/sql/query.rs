@@ -1,0 +1,193 @@
+//! Lists. What an index can answer is looked up; other filters read page by page, so that memory doesn't grow with the
+//! directory.
+
+use super::{
+    conn::{Conn, Params, params},
+    members,
+    resources::{self, Stored},
+    rows::{Id, Kind},
+    sorted,
+};
+use crate::{
+    identity::{Filter, IndexedAttribute, ResourceId, ResourceKind, fold},
+    store::{ListQuery, Page, Start, StoreError},
+};
+
+/// Resources that are read at a time for a filter that no index answers.
+const SCAN: usize = 500;
+
+/// What stands after a place, in the order of creation.
+pub const AFTER: &str = "p.idp = ?1 AND p.kind = ?2 AND p.ordinal > ?3 ORDER BY p.ordinal LIMIT ?4";
+
+/// A page of resources.
+pub fn list(conn: &Conn, query: &ListQuery) -> Result<Page, StoreError> {
+    let idp = resources::idp(conn, &query.idp)?;
+    let mut taken = Taken { query, seen: 0, last: 0, page: Page::default() };
+    match (&query.start, &query.filter) {
+        (Start::Sorted(sort, index), _) => return sorted::list(conn, idp, query, sort, *index),
+        (_, None) => return unfiltered(conn, idp, query),
+        // To count the rest would make each page cost the whole directory.
+        (Start::After(place), Some(filter)) if filter.indexable(query.kind).is_none() => {
+            matching(conn, idp, query, *place, |stored| {
+                taken.look_at(stored);
+                Ok(taken.page.next.is_none())
+            })?;
+        }
+        (_, Some(_)) => {
+            matching(conn, idp, query, 0, |stored| {
+                taken.look_at(stored);
+                Ok(true)
+            })?;
+            taken.page.total = Some(taken.seen);
+        }
+    }
+    Ok(taken.page)
+}
+
+/// What matches, as it goes by in the order of creation.
+struct Taken<'a> {
+    query: &'a ListQuery,
+    seen: usize,
+    last: i64,
+    page: Page,
+}
+
+impl Taken<'_> {
+    fn look_at(&mut self, stored: Stored) {
+        self.seen += 1;
+        let after = match self.query.start {
+            Start::Index(index) | Start::Sorted(_, index) if self.seen < index => return,
+            Start::After(place) if stored.ordinal <= place => return,
+            Start::After(place) => Some(place),
+            Start::Index(_) | Start::Sorted(..) => None,
+        };
+        if self.page.resources.len() < self.query.count {
+            self.last = stored.ordinal;
+            self.page.resources.push(stored.resource);
+        } else if let Some(place) = after {
+            self.page.next = Some(self.last.max(place));
+        }
+    }
+}
+
+/// Gives what the query's filter matches to `each` until it has enough, in the order of creation. An index's answer is
+/// whole, whatever the place.
+pub fn matching(
+    conn: &Conn,
+    idp: i64,
+    query: &ListQuery,
+    place: i64,
+    mut each: impl FnMut(Stored) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    let Some(filter) = &query.filter else { return scan(conn, idp, query.kind, place, each) };
+    let Some((attribute, value)) = filter.indexable(query.kind) else {
+        return scan(conn, idp, query.kind, place, |stored| {
+            if matches(conn, filter, &stored)? { each(stored) } else { Ok(true) }
+        });
+    };
+    for stored in indexed(conn, idp, query.kind, attribute, value)? {
+        if matches(conn, filter, &stored)? && !each(stored)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a resource matches. Members are read only for a filter that looks at them.
+fn matches(conn: &Conn, filter: &Filter, stored: &Stored) -> Result<bool, StoreError> {
+    let members = if stored.resource.kind == ResourceKind::Group && filter.needs_members() {
+        members::ids(conn, stored.ordinal)?
+    } else {
+        Vec::new()
+    };
+    Ok(filter.matches(&stored.resource, &members))
+}
+
+fn unfiltered(conn: &Conn, idp: i64, query: &ListQuery) -> Result<Page, StoreError> {
+    let total = Some(total(conn, idp, query.kind)?);
+    let kind = Kind(query.kind);
+    match query.start {
+        Start::Index(index) | Start::Sorted(_, index) => {
+            let filter = "p.idp = ?1 AND p.kind = ?2 ORDER BY p.ordinal LIMIT ?3 OFFSET ?4";
+            let skip = whole(index.saturating_sub(1));
+            let found = select(conn, filter, params![idp, kind, whole(query.count), skip])?;
+            Ok(Page { total, resources: found.into_iter().map(|stored| stored.resource).collect(), next: None })
+        }
+        Start::After(place) => {
+            // One more than asked for tells whether there is another page.
+            let mut found = after(conn, idp, query.kind, place, query.count.saturating_add(1))?;
+            let more = found.len() > query.count;
+            found.truncate(query.count);
+            let next = more.then(|| found.last().map_or(place, |last| last.ordinal));
+            Ok(Page { total, resources: found.into_iter().map(|stored| stored.resource).collect(), next })
+        }
+    }
+}
+
+pub fn total(conn: &Conn, idp: i64, kind: ResourceKind) -> Result<usize, StoreError> {
+    let sql = match kind {
+        ResourceKind::User => "SELECT users FROM idps WHERE id = ?1",
+        ResourceKind::Group => "SELECT groups FROM idps WHERE id = ?1",
+    };
+    let total: i64 = conn.prepare_cached(sql)?.query_row([idp], |row| row.get(0))?;
+    Ok(usize::try_from(total).unwrap_or(0))
+}
+
+fn indexed(
+    conn: &Conn,
+    idp: i64,
+    kind: ResourceKind,
+    attribute: IndexedAttribute,
+    value: &str,
+) -> Result<Vec<Stored>, StoreError> {
+    match attribute {
+        IndexedAttribute::Id => match value.parse::<ResourceId>() {
+            Ok(id) => select(conn, "p.idp = ?1 AND p.kind = ?2 AND p.id = ?3", params![idp, Kind(kind), Id::from(id)]),
+            Err(_) => Ok(Vec::new()),
+        },
+        IndexedAttribute::ExternalId => {
+            select(conn, "p.idp = ?1 AND p.kind = ?2 AND p.external_id = ?3", params![idp, Kind(kind), value])
+        }
+        IndexedAttribute::UserName | IndexedAttribute::DisplayName => {
+            select(conn, "p.idp = ?1 AND p.kind = ?2 AND p.name_key = ?3", params![idp, Kind(kind), fold(value)])
+        }
+    }
+}
+
+/// Gives the resources of a kind that stand after a place to `each` until it has enough, `SCAN` in memory at a time.
+pub fn scan(
+    conn: &Conn,
+    idp: i64,
+    kind: ResourceKind,
+    mut place: i64,
+    mut each: impl FnMut(Stored) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    loop {
+        let found = after(conn, idp, kind, place, SCAN)?;
+        let Some(last) = found.last() else { return Ok(()) };
+        place = last.ordinal;
+        for stored in found {
+            if !each(stored)? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn after(conn: &Conn, idp: i64, kind: ResourceKind, place: i64, count: usize) -> Result<Vec<Stored>, StoreError> {
+    select(conn, AFTER, params![idp, Kind(kind), place, whole(count)])
+}
+
+pub fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+pub fn select(conn: &Conn, filter: &str, params: impl Params) -> Result<Vec<Stored>, StoreError> {
+    let mut select = conn.prepare_cached(&selection(filter))?;
+    Ok(select.query_map(params, resources::read)?)
+}
+
+/// The statement that selects resources.
+pub fn selection(filter: &str) -> String {
+    format!("SELECT {} FROM resources p JOIN idps i ON i.id = p.idp WHERE {filter}", resources::COLUMNS)
+}

@@ -1,0 +1,124 @@
+//! Connections that read. Each sees, from its first statement on, all that was committed before.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+use super::conn::Conn;
+use crate::store::StoreError;
+
+/// A pool of read-only connections; reads run on Tokio's blocking threads.
+pub struct Readers {
+    idle: Arc<Mutex<Vec<Conn>>>,
+    permits: Arc<Semaphore>,
+    /// Of reads that take long: they leave the others to what revocations, tickets and look-ups wait for.
+    long: Arc<Semaphore>,
+}
+
+impl Readers {
+    /// As many reads at a time as there are connections.
+    pub fn new(connections: Vec<Conn>) -> Self {
+        let permits = Arc::new(Semaphore::new(connections.len()));
+        let long = Arc::new(Semaphore::new((connections.len() / 2).max(1)));
+        Self { idle: Arc::new(Mutex::new(connections)), permits, long }
+    }
+
+    /// As `read`, for work that may read a whole directory.
+    pub async fn read_long<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Conn) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let closed = |_| StoreError::Failed("the store is closed".into());
+        let permit = self.long.clone().acquire_owned().await.map_err(closed)?;
+        // With the work, and not with who waits for it: that one may go away.
+        let work = move |conn: &Conn| {
+            let _permit = permit;
+            work(conn)
+        };
+        self.read(work).await
+    }
+
+    /// Reads at one moment: all that `work` sees is one snapshot.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Conn) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let closed = |_| StoreError::Failed("the store is closed".into());
+        let permit = self.permits.clone().acquire_owned().await.map_err(closed)?;
+        let idle = self.idle.clone();
+        let read = spawn_blocking(move || {
+            let _permit = permit;
+            let mut lease = Lease::take(idle)?;
+            let conn = lease.conn.as_mut().ok_or_else(no_connection)?;
+            let snapshot = conn.snapshot()?;
+            work(&snapshot)
+        });
+        read.await.map_err(|error| StoreError::Failed(format!("the read ended early: {error}")))?
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let servers: Vec<_> = idle.extract_if(.., |conn| matches!(conn, Conn::Postgres(_))).collect();
+        if !servers.is_empty() {
+            // To say goodbye to a server takes a moment, which a thread of Tokio's must not wait for.
+            thread::spawn(move || drop(servers));
+        }
+    }
+}
+
+fn no_connection() -> StoreError {
+    StoreError::Failed("no connection is free".into())
+}
+
+/// Gives the connection back, also when the read panics.
+struct Lease {
+    conn: Option<Conn>,
+    idle: Arc<Mutex<Vec<Conn>>>,
+}
+
+impl Lease {
+    fn take(idle: Arc<Mutex<Vec<Conn>>>) -> Result<Self, StoreError> {
+        let conn = idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or_else(no_connection)?;
+        Ok(Self { conn: Some(conn), idle })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, time::Duration};
+
+    use super::*;
+    use crate::store::sql::conn::params;
+
+    #[tokio::test]
+    async fn reads_that_take_long_leave_connections_to_others_also_when_nobody_waits_for_them_any_more() {
+        let connections = (0..4).map(|_| Conn::Sqlite(rusqlite::Connection::open_in_memory().unwrap())).collect();
+        let readers = Arc::new(Readers::new(connections));
+        let mut ends = Vec::new();
+        for _ in 0..10 {
+            let (end, told) = mpsc::channel::<()>();
+            let readers = readers.clone();
+            let long = async move { readers.read_long(move |_| Ok(told.recv())).await.map(drop) };
+            // Each caller goes away at once.
+            let _ = tokio::time::timeout(Duration::from_millis(20), long).await;
+            ends.push(end);
+        }
+        let one =
+            readers.read(|conn| Ok(conn.prepare_cached("SELECT 1")?.query_row(params![], |row| row.get::<i64>(0))?));
+        assert_eq!(tokio::time::timeout(Duration::from_secs(5), one).await.unwrap().unwrap(), 1);
+        drop(ends);
+    }
+}
