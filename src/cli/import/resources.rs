@@ -149,3 +149,22 @@ impl Seen {
         Ok(resource)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_stands_in_a_file_twice_by_name_or_by_external_id_is_refused_the_second_time() {
+        let mut seen = Seen::default();
+        let mut first = |resource: Value| seen.first("userName", resource);
+        assert!(first(json!({"userName": "alice", "externalId": "x"})).is_ok());
+        assert!(first(json!({"userName": "x", "externalId": ""})).is_ok());
+        assert!(first(json!({"userName": "bob", "externalId": ""})).is_ok());
+        assert!(first(json!({"username": "ALICE"})).unwrap_err().contains("userName \"alice\" once"));
+        assert!(first(json!({"userName": "carol", "externalId": "x"})).unwrap_err().contains("externalId \"x\" once"));
+        assert!(first(json!({"userName": "dave", "externalId": "X"})).is_ok());
+    }
+}

@@ -30,7 +30,7 @@ async fn names(server: &Server, query: &[(&'static str, &str)]) -> (Vec<String>,
 async fn a_walk_over_pages_meets_everybody_of_every_idp_once_whatever_goes_on_meanwhile() {
     let (server, store) = start_real().await;
     let mut ids = Vec::new();
-    for (idp, name) in [("okta", "a"), ("entra", "b"), ("okta", "c"), ("entra", "d"), ("okta", "e")] {
+    for (idp, name) in [("okta", "a"), ("entra", "b"), ("okta", "c"), ("entra", "d"), ("okta", "e"), ("entra", "f")] {
         ids.push(user(&store, idp, name, true, "").await);
     }
     let (mut met, mut after) = (Vec::new(), None);
@@ -49,7 +49,7 @@ async fn a_walk_over_pages_meets_everybody_of_every_idp_once_whatever_goes_on_me
             None => break,
         }
     }
-    assert_eq!(met, ["b", "d", "a", "c", "e"]);
+    assert_eq!(met, ["b", "d", "f", "a", "c", "e"]);
 }
 
 #[tokio::test]
