@@ -5,10 +5,11 @@ use clap::Subcommand;
 use super::{
     CliError,
     client::Client,
+    import,
     output::Table,
-    users::{self, List, Show, left_out},
+    users::{self, List, Show},
 };
-use crate::server::control::wire::{GroupView, GroupWithUsers, Listed};
+use crate::server::control::wire::{GroupView, GroupWithUsers};
 
 /// The groups in the Directory.
 #[derive(Debug, Subcommand)]
@@ -17,17 +18,15 @@ pub(super) enum Groups {
     List(List),
     /// Shows who is in one, nested groups counted
     Show(Show),
+    /// Creates those of a file, and changes those that are there: what the file doesn't tell of them stays
+    Import(import::Groups),
 }
 
 impl Groups {
     pub(super) async fn run(self, client: &Client) -> Result<(), CliError> {
         match self {
-            Self::List(list) => {
-                let listed: Listed<GroupView> = client.get(&["groups"], &list.query()).await?;
-                list.output.print(&listed.items, |groups| table(groups))?;
-                left_out(listed.total, listed.items.len());
-                Ok(())
-            }
+            Self::List(list) => list.print(client, "groups", table).await,
+            Self::Import(import) => import.run(client).await,
             Self::Show(show) => {
                 let group: GroupWithUsers = client.get(&["groups", &show.name], &[("idp", show.idp)]).await?;
                 show.output.print(&group, |group| users::table(&group.members))

@@ -14,8 +14,12 @@ mod explain;
 mod grants;
 mod groups;
 mod idp;
+mod import;
+mod links;
 mod output;
+mod pages;
 mod people_file;
+mod progress;
 mod serve;
 mod users;
 mod verify;
@@ -56,6 +60,9 @@ enum Command {
     /// The groups in the Directory
     #[command(subcommand)]
     Groups(groups::Groups),
+    /// Whose account at a source-code host is whose
+    #[command(subcommand)]
+    Links(links::Links),
     /// Live credentials, and the kill switch
     #[command(subcommand)]
     Grants(grants::Grants),
@@ -110,6 +117,9 @@ enum CliError {
     People(#[from] people_file::PeopleError),
     #[error("{path}: expected an InterceptorRequest of Tekton Triggers as JSON: {why}")]
     NoRequest { path: String, why: String },
+    /// Ended by ^C.
+    #[error("interrupted")]
+    Interrupted,
     /// The answer is no, and it is printed.
     #[error("no")]
     No,
@@ -126,6 +136,8 @@ pub fn run() -> ExitCode {
         // `scim-tekton audit export | head` is no failure.
         Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(CliError::No) => ExitCode::FAILURE,
+        // As a shell tells of SIGINT.
+        Err(CliError::Interrupted) => ExitCode::from(130),
         Err(error) => {
             output::say(&format!("scim-tekton: {error}"));
             trouble
@@ -157,6 +169,7 @@ async fn ask(client: &Client, command: Command) -> Result<(), CliError> {
         Command::Idp(command) => command.run(client).await,
         Command::Users(command) => command.run(client).await,
         Command::Groups(command) => command.run(client).await,
+        Command::Links(command) => command.run(client).await,
         Command::Grants(command) => command.run(client).await,
         Command::Explain(command) => command.run(client).await,
         Command::Doctor(command) => command.run(client).await,
@@ -174,7 +187,6 @@ fn environment() -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod with_a_server;
 
 #[cfg(test)]
@@ -201,9 +213,14 @@ mod tests {
             "scim-tekton idp token create okta --expires 30d -o json",
             "scim-tekton idp token list -o yaml",
             "scim-tekton idp token revoke 7",
-            "scim-tekton users list --idp okta",
+            "scim-tekton users list --idp okta --filter active -o yaml",
+            "scim-tekton users import users.jsonl --idp okta",
+            "scim-tekton groups import - --idp okta --members-by externalId -o json",
+            "scim-tekton links import links.csv --keep-going",
             "scim-tekton users show alice@example.com",
-            "scim-tekton groups list",
+            "scim-tekton groups list --limit 10",
+            "scim-tekton links list --host github.com --denied",
+            "scim-tekton links show github.com/583231",
             "scim-tekton groups show deployers",
             "scim-tekton grants list --all",
             "scim-tekton grants show 5c4f1f2e-0000-4000-8000-000000000000",
@@ -241,6 +258,9 @@ mod tests {
             "scim-tekton grants revoke --all --user alice",
             "scim-tekton grants revoke not-an-id",
             "scim-tekton serve --components console",
+            "scim-tekton links show 583231",
+            "scim-tekton users import users.jsonl",
+            "scim-tekton users import users.jsonl --idp okta --members-by externalId",
             "scim-tekton explain",
             "scim-tekton explain 0190 --event request.json",
             "scim-tekton explain 0190 --policies policies --directory people.yaml",

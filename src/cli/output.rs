@@ -53,6 +53,65 @@ impl Output {
     }
 }
 
+/// A list, printed page by page as if it were printed whole.
+#[derive(Debug)]
+pub(super) struct Printer {
+    format: Format,
+    /// Of a table's columns so far.
+    widths: Vec<usize>,
+    begun: bool,
+}
+
+impl Printer {
+    pub(super) fn new(output: Output) -> Self {
+        Self { format: output.format, widths: Vec::new(), begun: false }
+    }
+
+    /// Prints the next page.
+    pub(super) fn page<T: Serialize>(
+        &mut self,
+        out: &mut impl Write,
+        items: &[T],
+        table: impl FnOnce(&[T]) -> Table,
+    ) -> Result<(), CliError> {
+        match self.format {
+            Format::Table => {
+                let mut table = table(items);
+                if self.begun {
+                    table.headings.clear();
+                }
+                table.write_within(&mut self.widths, out)?;
+                self.begun = true;
+            }
+            Format::Json => {
+                for item in items {
+                    let json = serde_json::to_string_pretty(item);
+                    let json = json.map_err(|error| CliError::Format("this", error.to_string()))?;
+                    out.write_all(if self.begun { b",\n" } else { b"[\n" })?;
+                    write!(out, "  {}", json.replace('\n', "\n  "))?;
+                    self.begun = true;
+                }
+            }
+            Format::Yaml if items.is_empty() => {}
+            Format::Yaml => {
+                let yaml = serde_saphyr::to_string(&items);
+                write!(out, "{}", yaml.map_err(|error| CliError::Format("this", error.to_string()))?)?;
+                self.begun = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the list.
+    pub(super) fn end(self, out: &mut impl Write) -> io::Result<()> {
+        match (self.format, self.begun) {
+            (Format::Json, true) => out.write_all(b"\n]\n"),
+            (Format::Json | Format::Yaml, false) => out.write_all(b"[]\n"),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Rows under headings. Cells come from outside as well: nothing in them may move a cursor or end a line.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -86,9 +145,13 @@ impl Table {
     }
 
     pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        self.write_within(&mut Vec::new(), out)
+    }
+
+    /// Writes it with columns of at least these widths, which grow to what they are.
+    fn write_within(&self, widths: &mut Vec<usize>, out: &mut impl Write) -> io::Result<()> {
         let headings: Vec<String> = self.headings.iter().map(|heading| (*heading).to_owned()).collect();
         let lines = || std::iter::once(&headings).filter(|line| !line.is_empty()).chain(&self.rows);
-        let mut widths = Vec::new();
         for line in lines() {
             widths.resize(widths.len().max(line.len()), 0);
             for (width, cell) in widths.iter_mut().zip(line) {
@@ -153,5 +216,39 @@ mod tests {
     fn one_thing_is_shown_line_by_line() {
         let table = Table::of_one(&[("id", "1".into()), ("reason", String::new()), ("phase", "Active".into())]);
         assert_eq!(text(&table), "id:     1\nphase:  Active\n");
+    }
+
+    /// What a list of these pages looks like.
+    fn printed(format: Format, pages: &[&[&str]]) -> String {
+        let (mut out, mut printer) = (Vec::new(), Printer::new(Output { format }));
+        for page in pages {
+            let table = |items: &[&str]| {
+                let mut table = Table::new(["NAME", "X"]);
+                for item in items {
+                    table.row([(*item).to_owned(), "x".into()]);
+                }
+                table
+            };
+            printer.page(&mut out, page, table).unwrap();
+        }
+        printer.end(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_list_of_pages_reads_as_one() {
+        let pages: &[&[&str]] = &[&["alice"], &[], &["b", "c"]];
+        assert_eq!(printed(Format::Table, pages), "NAME   X\nalice  x\nb      x\nc      x\n");
+        let all: Vec<String> = serde_json::from_str(&printed(Format::Json, pages)).unwrap();
+        assert_eq!(all, ["alice", "b", "c"]);
+        let all: Vec<String> = serde_saphyr::from_str(&printed(Format::Yaml, pages)).unwrap();
+        assert_eq!(all, ["alice", "b", "c"]);
+    }
+
+    #[test]
+    fn a_list_of_nothing_is_a_list() {
+        assert_eq!(printed(Format::Table, &[&[]]), "NAME  X\n");
+        assert_eq!(printed(Format::Json, &[&[]]), "[]\n");
+        assert_eq!(printed(Format::Yaml, &[&[]]), "[]\n");
     }
 }

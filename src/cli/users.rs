@@ -1,13 +1,16 @@
 //! `users`: the people in the Directory.
 
 use clap::{Args, Subcommand};
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     CliError,
     client::Client,
-    output::{Output, Table, say},
+    import,
+    output::{Output, Table},
+    pages::Pages,
 };
-use crate::server::control::wire::{Listed, UserView};
+use crate::server::control::wire::UserView;
 
 /// The people in the Directory.
 #[derive(Debug, Subcommand)]
@@ -16,24 +19,32 @@ pub(super) enum Users {
     List(List),
     /// Shows one
     Show(Show),
+    /// Creates those of a file, and changes those that are there: what the file doesn't tell of them stays
+    Import(import::Users),
 }
 
-/// What to list.
+/// Which to list.
 #[derive(Debug, Args)]
 pub(super) struct List {
     /// Only of this IdP
     #[arg(long)]
-    pub(super) idp: Option<String>,
-    /// At most so many; default 1000
+    idp: Option<String>,
+    /// Only those that match, as 'active eq false' (RFC 7644 §3.4.2.2)
     #[arg(long)]
-    pub(super) limit: Option<usize>,
+    filter: Option<String>,
     #[command(flatten)]
-    pub(super) output: Output,
+    pages: Pages,
 }
 
 impl List {
-    pub(super) fn query(&self) -> [(&'static str, Option<String>); 2] {
-        [("idp", self.idp.clone()), ("limit", self.limit.map(|limit| limit.to_string()))]
+    /// Prints all that match, in the order of their creation, one IdP after the other.
+    pub(super) async fn print<T: Serialize + DeserializeOwned>(
+        self,
+        client: &Client,
+        path: &str,
+        table: impl Fn(&[T]) -> Table,
+    ) -> Result<(), CliError> {
+        self.pages.print(client, path, &[("idp", self.idp), ("filter", self.filter)], table).await
     }
 }
 
@@ -52,12 +63,8 @@ pub(super) struct Show {
 impl Users {
     pub(super) async fn run(self, client: &Client) -> Result<(), CliError> {
         match self {
-            Self::List(list) => {
-                let listed: Listed<UserView> = client.get(&["users"], &list.query()).await?;
-                list.output.print(&listed.items, |users| table(users))?;
-                left_out(listed.total, listed.items.len());
-                Ok(())
-            }
+            Self::List(list) => list.print(client, "users", table).await,
+            Self::Import(import) => import.run(client).await,
             Self::Show(show) => {
                 let user: UserView = client.get(&["users", &show.name], &[("idp", show.idp)]).await?;
                 show.output.print(&user, |user| {
@@ -90,11 +97,4 @@ pub(super) fn table(users: &[UserView]) -> Table {
         ]);
     }
     table
-}
-
-/// Says that a list is not all.
-pub(super) fn left_out(total: usize, shown: usize) {
-    if shown < total {
-        say(&format!("{shown} of {total} shown: add --limit {total} for all"));
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -88,7 +89,8 @@ pub struct Directory {
 
 impl Directory {
     /// An empty Directory that believes these authorities.
-    pub fn new(authorities: Vec<LinkAuthority>) -> Self {
+    pub fn new(mut authorities: Vec<LinkAuthority>) -> Self {
+        authorities.sort_by(|a, b| a.host.cmp(&b.host));
         Self { authorities: Arc::new(authorities), ..Self::default() }
     }
 
@@ -176,6 +178,26 @@ impl Directory {
         places
             .flat_map(move |place| self.links.range((place, account, Handle::FIRST)..=(place, account, Handle::LAST)))
             .filter_map(|(.., handle)| self.actor_at(*handle))
+    }
+
+    /// Accounts at hosts, each with one who claims it, active or not: by host and number, from behind this account on.
+    pub fn links_after(&self, after: Option<(&str, u64)>) -> impl Iterator<Item = (&Arc<str>, u64, &Arc<User>)> {
+        let start = match after {
+            None => Bound::Unbounded,
+            // Hosts stand in their order, so those of a host that is gone are behind the ones before it.
+            Some((host, account)) => match self.authorities.binary_search_by(|authority| (*authority.host).cmp(host)) {
+                Ok(place) => Bound::Excluded((place, account, Handle::LAST)),
+                Err(place) => Bound::Included((place, 0, Handle::FIRST)),
+            },
+        };
+        self.links.range((start, Bound::Unbounded)).filter_map(|(place, account, handle)| {
+            Some((&self.authorities.get(*place)?.host, *account, self.user_at(*handle)?))
+        })
+    }
+
+    /// Whose word is taken for Links, by host.
+    pub fn authorities(&self) -> &[LinkAuthority] {
+        &self.authorities
     }
 
     /// All groups that someone is in, directly or through nested groups; cycles end.

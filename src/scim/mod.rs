@@ -12,6 +12,7 @@ mod cursor;
 mod delete;
 mod discovery;
 mod error;
+mod import;
 mod limits;
 mod list;
 mod observe;
@@ -28,6 +29,7 @@ mod tokens;
 mod write;
 
 pub use body::READ_TIMEOUT;
+pub use import::{Attribute, Import, Imported, MembersBy, import, set};
 pub use limits::{Limits, PageLimits};
 pub use state::{IdpSettings, PatchAnswer, ScimState, Settings};
 pub use tokens::{TOKEN_PREFIX, TokenTable};

@@ -9,7 +9,7 @@ use super::{Limits, TokenTable};
 use crate::{
     clock::Clock,
     config::Bulk,
-    identity::{IdpName, Mode, ResourceKind},
+    identity::{Filter, IdpName, Mode, ResourceKind, ScimError},
     revocation::Enforce,
     store::Store,
 };
@@ -104,6 +104,11 @@ impl ScimState {
     ) -> Self {
         let base = format!("{}/scim/v2", external_url.trim_end_matches('/')).into();
         Self { store, clock, enforce, tokens, settings: Arc::new(settings), base, writes: TaskTracker::new() }
+    }
+
+    /// A filter within the configured limits, read as leniently as any IdP's is.
+    pub fn filter(&self, text: &str, kind: ResourceKind) -> Result<Filter, ScimError> {
+        Filter::parse_within(self.settings.limits.text, text, kind, Mode::Compat)
     }
 
     /// Writes under way. A server that stops closes the tracker and waits for it after the listener is closed: they

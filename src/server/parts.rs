@@ -228,7 +228,7 @@ impl Parts {
     }
 
     /// For the command line.
-    pub fn control_state(&self) -> ControlState {
+    pub fn control_state(&self, scim: &ScimState) -> ControlState {
         ControlState {
             store: self.shared_store(),
             directory: Arc::clone(&self.directory),
@@ -237,6 +237,7 @@ impl Parts {
             cluster: self.clustered.as_ref().map(|clustered| self.inspector(clustered)),
             issuer: self.config.runs(Component::Issuer).then(|| self.verifier()),
             clock: Arc::clone(&self.clock),
+            scim: scim.clone(),
             effects: Arc::new(Commanded {
                 revoker: self.clustered.as_ref().map(|clustered| Arc::clone(&clustered.context.revoker)),
                 wait: self.config.scim.revocation_wait.chrono().to_std().unwrap_or_default(),

@@ -19,6 +19,7 @@ use crate::{
     config::{Component, Config, ConfigError},
     controller, interceptor,
     keys::KeyError,
+    scim::ScimState,
     store::StoreError,
     telemetry::{self, TelemetryError},
 };
@@ -93,7 +94,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let high_water = Arc::clone(&parts.high_water);
     tokio::spawn(async move { high_water.follow().await });
     listen(&mut all, "admin", parts.config.listen.admin, None, admin::router(parts.admin_state(metrics)), &shutdown)?;
-    spawn_control(&mut all, &parts, &shutdown);
+    spawn_control(&mut all, &parts, &scim, &shutdown);
     spawn_cluster(&mut all, &parts, &shutdown).await?;
     info!("ready to serve");
     let outcome = until_told(&mut all, &shutdown).await;
@@ -109,9 +110,14 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     outcome
 }
 
-fn spawn_control(all: &mut JoinSet<Result<(), ServeError>>, parts: &Parts, shutdown: &CancellationToken) {
+fn spawn_control(
+    all: &mut JoinSet<Result<(), ServeError>>,
+    parts: &Parts,
+    scim: &ScimState,
+    shutdown: &CancellationToken,
+) {
     let path = parts.config.control_path();
-    let router = control::router(parts.control_state());
+    let router = control::router(parts.control_state(scim));
     let end = shutdown.clone().cancelled_owned();
     all.spawn(async move { Ok(control::serve_unix(&path, router, end).await?) });
 }

@@ -1,6 +1,6 @@
-//! What must be true in the world before a Bulk is answered: the same as for its operations one by one, without each
-//! waiting for the one before. Credentials begin to die as soon as their loss is stored; what RoleBindings gain and lose is
-//! followed once, at the end.
+//! What must be true in the world before a Bulk, or a part of an import, is answered: the same as for its operations one
+//! by one, without each waiting for the one before. Credentials begin to die as soon as their loss is stored; what
+//! RoleBindings gain and lose is followed once, at the end.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::{revocation::Enforce, store::Provisioned};
 
 /// Stands in for what enforces, until all operations are done.
-pub(super) struct Gather {
+pub(in crate::scim) struct Gather {
     enforce: Arc<dyn Enforce>,
     writes: TaskTracker,
     begun: Mutex<Vec<JoinHandle<()>>>,
@@ -19,12 +19,12 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    pub(super) fn new(enforce: Arc<dyn Enforce>, writes: TaskTracker) -> Self {
+    pub(in crate::scim) fn new(enforce: Arc<dyn Enforce>, writes: TaskTracker) -> Self {
         Self { enforce, writes, begun: Mutex::default(), rest: Mutex::default() }
     }
 
     /// Enforces what is left, and waits for all of it.
-    pub(super) async fn finish(&self) {
+    pub(in crate::scim) async fn finish(&self) {
         let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(rest) = rest {
             self.enforce.enforce(&rest).await;

@@ -8,6 +8,8 @@ mod reference;
 mod request;
 mod run;
 
+pub(super) use gather::Gather;
+
 use axum::{
     extract::{FromRequest, Request, State},
     response::Response,

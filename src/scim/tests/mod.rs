@@ -7,6 +7,7 @@ mod cursors;
 mod extensions;
 mod fuzz;
 mod groups;
+mod import;
 mod limits;
 mod protocol;
 mod sorting;

@@ -12,9 +12,13 @@ mod explain;
 mod failpoints;
 mod grants;
 mod idps;
+mod imports;
+mod linking;
+mod links;
 mod people;
 mod socket;
 mod tokens;
+mod walk;
 pub mod wire;
 
 pub use socket::{SocketError, bind_unix, serve_unix};
@@ -38,8 +42,12 @@ use crate::{
     directory::DirectoryCell,
     interceptor::{LARGEST_REQUEST, Settings},
     policy::CatalogCell,
+    scim::ScimState,
     store::{Revocations, Store, StoreError},
 };
+
+/// Largest request of an import, bytes: a group of some hundred thousand members is one line of a file.
+const LARGEST_IMPORT: usize = 64 * 1024 * 1024;
 
 /// What the server must do in the world after a command changed the store.
 #[async_trait]
@@ -67,6 +75,8 @@ pub struct ControlState {
     pub issuer: Option<Arc<dyn doctor::AskIssuer>>,
     /// What time it is.
     pub clock: Clock,
+    /// Provisioning.
+    pub scim: ScimState,
     /// What follows from a command.
     pub effects: Arc<dyn Effects>,
 }
@@ -82,6 +92,10 @@ pub fn router(state: ControlState) -> Router {
         .route("/v1/users/{name}", get(people::user))
         .route("/v1/groups", get(people::groups))
         .route("/v1/groups/{name}", get(people::group))
+        .route("/v1/idps/{name}/import/{kind}", post(imports::import).layer(DefaultBodyLimit::max(LARGEST_IMPORT)))
+        .route("/v1/links/import", post(linking::import))
+        .route("/v1/links", get(links::list))
+        .route("/v1/links/{host}/{account}", get(links::show))
         .route("/v1/grants", get(grants::list))
         .route("/v1/grants/revoke", post(grants::revoke))
         .route("/v1/grants/{id}", get(grants::show))

@@ -8,16 +8,13 @@ use axum::{
 };
 
 use super::{
-    ControlState, Refusal,
+    ControlState, Refusal, walk,
     wire::{GroupView, GroupWithUsers, Listed, PeopleQuery, UserView},
 };
 use crate::{
     directory::{Directory, Group, User},
-    identity::{IdpName, ResourceId},
+    identity::{IdpName, ResourceId, ResourceKind},
 };
-
-/// How many are listed unless more are asked for.
-const LISTED: usize = 1000;
 
 type Asked = Result<Query<PeopleQuery>, QueryRejection>;
 
@@ -26,12 +23,10 @@ pub(super) async fn users(
     asked: Asked,
 ) -> Result<Json<Listed<UserView>>, Refusal> {
     let Query(query) = asked?;
+    let (found, next) = walk::page(&control, ResourceKind::User, &query).await?;
     let directory = control.directory.load_full();
-    let mut found: Vec<_> = directory.users().filter(|user| is_of(&query, &user.idp)).collect();
-    found.sort_by(|a, b| (&a.idp, &a.user_name).cmp(&(&b.idp, &b.user_name)));
-    let total = found.len();
-    let items = found.into_iter().take(query.limit.unwrap_or(LISTED)).map(|user| user_view(&directory, user));
-    Ok(Json(Listed { total, items: items.collect() }))
+    let users = found.iter().filter_map(|user| directory.user(user.id)).map(|user| user_view(&directory, user));
+    Ok(Json(Listed { items: users.collect(), next }))
 }
 
 pub(super) async fn user(
@@ -50,12 +45,10 @@ pub(super) async fn groups(
     asked: Asked,
 ) -> Result<Json<Listed<GroupView>>, Refusal> {
     let Query(query) = asked?;
+    let (found, next) = walk::page(&control, ResourceKind::Group, &query).await?;
     let directory = control.directory.load_full();
-    let mut found: Vec<_> = directory.groups().filter(|group| is_of(&query, &group.idp)).collect();
-    found.sort_by(|a, b| (&a.idp, &a.display_name).cmp(&(&b.idp, &b.display_name)));
-    let total = found.len();
-    let items = found.into_iter().take(query.limit.unwrap_or(LISTED)).map(|group| group_view(&directory, group));
-    Ok(Json(Listed { total, items: items.collect() }))
+    let groups = found.iter().filter_map(|group| directory.group(group.id)).map(|group| group_view(&directory, group));
+    Ok(Json(Listed { items: groups.collect(), next }))
 }
 
 pub(super) async fn group(
@@ -103,10 +96,6 @@ fn exactly_one<'a, T>(
             )))
         }
     }
-}
-
-fn is_of(query: &PeopleQuery, idp: &IdpName) -> bool {
-    query.idp.as_deref().is_none_or(|only| only == idp.as_str())
 }
 
 fn user_view(directory: &Directory, user: &User) -> UserView {

@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     audit,
     config::IdpLabel,
     identity::ResourceId,
     interceptor::Judgement,
+    scim::{Imported, MembersBy},
     store::{DecisionRecord, GrantId, GrantRecord, TokenRecord},
 };
 
@@ -100,13 +102,14 @@ pub struct GroupWithUsers {
     pub members: Vec<UserView>,
 }
 
-/// The first of many.
+/// A page of many.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Listed<T> {
-    /// How many there are.
-    pub total: usize,
     /// These.
     pub items: Vec<T>,
+    /// What to ask for as `after`, where there are more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// Which people or groups.
@@ -115,8 +118,120 @@ pub struct Listed<T> {
 pub struct PeopleQuery {
     /// Of this IdP.
     pub idp: Option<String>,
-    /// At most so many.
+    /// That match this filter (RFC 7644 §3.4.2.2).
+    pub filter: Option<String>,
+    /// Those behind the page that ended with this.
+    pub after: Option<String>,
+    /// At most so many; no page has more than `PAGE`.
     pub limit: Option<usize>,
+}
+
+/// Most that one page holds.
+pub const PAGE: usize = 1000;
+
+/// An account at a source-code host, and who claims it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LinkView {
+    /// As `github.com`.
+    pub host: String,
+    /// The account's number there.
+    pub account: u64,
+    /// What an event of this account meets.
+    pub state: LinkState,
+    /// Everyone who claims it, active or not.
+    pub holders: Vec<Holder>,
+}
+
+/// Who claims an account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holder {
+    /// SCIM `id`.
+    pub id: ResourceId,
+    /// Owner.
+    pub idp: String,
+    /// SCIM `userName`.
+    pub user_name: String,
+    /// SCIM `active`.
+    pub active: bool,
+}
+
+/// What an event of a linked account meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LinkState {
+    /// One active person.
+    Linked,
+    /// One person, who is not active: denied.
+    Inactive,
+    /// Several, active or not: denied until one is left.
+    Ambiguous,
+    /// One active person, of an IdP that nobody has confirmed since a restore: denied.
+    Unconfirmed,
+}
+
+impl LinkState {
+    /// As it is written everywhere.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Linked => "linked",
+            Self::Inactive => "inactive",
+            Self::Ambiguous => "ambiguous",
+            Self::Unconfirmed => "unconfirmed",
+        }
+    }
+}
+
+/// Which Links.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LinkQuery {
+    /// At this host.
+    pub host: Option<String>,
+    /// Only those whose events are denied.
+    pub denied: bool,
+    /// Those behind the page that ended with this.
+    pub after: Option<String>,
+    /// At most so many; no page has more than `PAGE`.
+    pub limit: Option<usize>,
+}
+
+/// Links to import.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LinkImport {
+    /// Which.
+    pub links: Vec<NewLink>,
+    /// Only tells what would become of them.
+    pub check: bool,
+}
+
+/// A Link to import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewLink {
+    /// As `github.com`.
+    pub host: String,
+    /// The account's number there.
+    pub account: u64,
+    /// `userName` or SCIM `id`, of the identity provider whose word is taken for the host.
+    pub user: String,
+}
+
+/// Resources to import.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportRequest {
+    /// As a POST would send them.
+    pub resources: Vec<Value>,
+    /// By what groups name their members.
+    #[serde(default)]
+    pub members_by: MembersBy,
+}
+
+/// What became of each, in their order.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ImportAnswer {
+    /// One each.
+    pub outcomes: Vec<Imported>,
 }
 
 /// Which Grants.

@@ -1,5 +1,8 @@
 //! The client against the control API, over a real socket.
 
+mod imports;
+mod people;
+
 use std::{
     os::unix::fs::PermissionsExt as _,
     sync::{Arc, Mutex},
@@ -17,14 +20,17 @@ use uuid::Uuid;
 use super::client::{Client, ClientError};
 use crate::{
     audit::{self, Kind},
+    clock::Clock,
     config::StoreUrl,
-    directory::{Change, Directory},
+    directory::{Change, Directory, DirectoryCell, LinkAuthority},
     fake::{FakeStore, run_and_grant},
-    identity::{Resource, ResourceId, ResourceKind},
+    identity::{Resource, ResourceId, ResourceKind, schema::ACCOUNTS_URN},
+    revocation::NothingToEnforce,
+    scim::{self, ScimState},
     server::control::{
         ControlState, Effects, SocketError, bind_unix, router, serve_unix,
         wire::{
-            AuditPage, BackupRequest, Checkup, Confirmed, DecisionView, GroupWithUsers, Listed, NewToken, RevokeAnswer,
+            AuditPage, BackupRequest, Checkup, Confirmed, DecisionView, GroupWithUsers, NewToken, RevokeAnswer,
             RevokeRequest, TokenMade, UserView, Verdict,
         },
     },
@@ -78,7 +84,6 @@ fn start() -> Server {
 }
 
 fn start_with(store: Arc<dyn Store>, fake: Arc<FakeStore>) -> Server {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut directory = Directory::default();
     let changes = [
         Change::Idp("okta".into()),
@@ -90,18 +95,49 @@ fn start_with(store: Arc<dyn Store>, fake: Arc<FakeStore>) -> Server {
         Change::Members { group: person(4), added: vec![person(1), person(2)], removed: vec![] },
     ];
     directory.apply(1, &changes);
+    serve(store, fake, Arc::new(ArcSwap::from_pointee(directory)), tempfile::tempdir().unwrap())
+}
+
+/// Over the real store, which the Directory follows; okta's word is taken for GitHub.
+async fn start_real() -> (Server, Arc<SqlStore>) {
+    let authority = |host: &str, attribute: &str| LinkAuthority {
+        host: host.into(),
+        idp: "okta".into(),
+        schema: ACCOUNTS_URN.into(),
+        attribute: attribute.into(),
+    };
+    let authorities = vec![authority("github.com", "githubId"), authority("gitlab.com", "gitlabId")];
+    let directory: DirectoryCell = Arc::new(ArcSwap::from_pointee(Directory::new(authorities)));
+    let (cell, folder) = (directory.clone(), tempfile::tempdir().unwrap());
+    let on_commit = Box::new(move |seq: i64, changes: &[Change]| {
+        let mut next = Directory::clone(&cell.load());
+        next.apply(seq, changes);
+        cell.store(Arc::new(next));
+    });
+    let store = SqlStore::open(&testing::url(&folder.path().join("s.db")), crate::clock::system(), on_commit).unwrap();
+    for idp in ["entra", "okta"] {
+        store.create_token(&idp.into(), SecretHash::of(idp), None).await.unwrap();
+    }
+    (serve(store.clone(), Arc::default(), directory, folder), store)
+}
+
+fn serve(store: Arc<dyn Store>, fake: Arc<FakeStore>, directory: DirectoryCell, folder: TempDir) -> Server {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let seen = Arc::new(Seen::default());
+    let clock: Clock = Arc::new(|| DateTime::UNIX_EPOCH);
+    let (tokens, settings) = (Arc::default(), scim::Settings::default());
+    let scim = ScimState::new(store.clone(), clock.clone(), Arc::new(NothingToEnforce), tokens, "", settings);
     let state = ControlState {
         store,
-        directory: Arc::new(ArcSwap::from_pointee(directory)),
+        directory,
         catalog: Arc::default(),
         settings: Arc::default(),
         cluster: None,
         issuer: None,
-        clock: Arc::new(|| DateTime::UNIX_EPOCH),
+        clock,
+        scim,
         effects: seen.clone(),
     };
-    let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inner/c.sock");
     let (stop, stopped) = oneshot::channel::<()>();
     let listener = bind_unix(&path).unwrap();
@@ -135,11 +171,6 @@ async fn a_token_is_shown_once_and_its_hash_is_kept() {
 #[tokio::test]
 async fn people_are_found_by_name_and_an_ambiguous_name_is_said() {
     let server = start();
-    let all: Listed<UserView> = server.client.get(&["users"], &[]).await.unwrap();
-    assert_eq!(all.total, 3);
-    let some: Listed<UserView> =
-        server.client.get(&["users"], &[("idp", Some("okta".into())), ("limit", Some("1".into()))]).await.unwrap();
-    assert_eq!((some.total, some.items.len()), (2, 1));
     let bob: UserView = server.client.get(&["users", "bob/../x?y"], &[]).await.unwrap();
     assert_eq!((bob.id, &bob.groups[..]), (person(2), &["deployers".to_owned()][..]));
     let error = server.client.get::<UserView>(&["users", "alice@example.com"], &[]).await.unwrap_err().to_string();
