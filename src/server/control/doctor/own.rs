@@ -118,6 +118,11 @@ fn is_provisioning(row: &Row, idp: &IdpName) -> bool {
         Kind::GroupCreated,
         Kind::GroupChanged,
         Kind::GroupDeleted,
+        Kind::AgentCreated,
+        Kind::AgentChanged,
+        Kind::AgentDeactivated,
+        Kind::AgentActivated,
+        Kind::AgentDeleted,
     ];
     kinds.contains(&row.entry.kind) && row.entry.detail.get("idp").and_then(Value::as_str) == Some(idp.as_str())
 }
