@@ -37,7 +37,7 @@ for benchmark in $benchmarks; do
   case $benchmark in
   scim)
     run "installing the peers" install_peers
-    run "" "$program" scim
+    run "" tests/run/postgres.sh "$program" scim
     ;;
   *)
     use_cluster

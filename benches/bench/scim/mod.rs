@@ -32,6 +32,10 @@ const PEER_READS: usize = 300;
 /// Members added in a round, one after the other.
 const ADDED: usize = 200;
 const PEER_ADDED: usize = 20;
+/// Members of a group whose cost is compared with that of one of ten.
+const LARGE: usize = 100_000;
+/// Where a PostgreSQL is.
+const POSTGRES: &str = "POSTGRES_FOR_TESTS";
 
 /// A directory that was filled.
 struct Filled {
@@ -66,8 +70,10 @@ async fn measure(progress: &Progress) -> Outcome<Vec<Row>> {
     let peers = [peer(server::scimmy().await?, progress).await?, peer(server::scim2_server().await?, progress).await?];
     let mut rows = Vec::new();
     for &size in sizes {
-        rows.extend(ours(size, &peers, progress).await?);
+        rows.extend(ours(size, None, &peers, progress).await?);
     }
+    let postgres = std::env::var(POSTGRES).map_err(|_| format!("{POSTGRES} is not set: `make bench` starts one"))?;
+    rows.extend(ours(PEER_USERS, Some(&postgres), &peers, progress).await?);
     Ok(rows)
 }
 
@@ -83,8 +89,8 @@ async fn peer(server: Server, progress: &Progress) -> Outcome<Measured> {
     Ok(measured)
 }
 
-async fn ours(size: usize, peers: &[Measured], progress: &Progress) -> Outcome<Vec<Row>> {
-    let (ours, server) = Ours::new().await?;
+async fn ours(size: usize, postgres: Option<&str>, peers: &[Measured], progress: &Progress) -> Outcome<Vec<Row>> {
+    let (ours, server) = Ours::new(postgres).await?;
     let fsync = fsync(ours.folder())?;
     let filled = fill(&server, size, progress).await?;
     groups(&server, &filled).await?;
@@ -93,6 +99,9 @@ async fn ours(size: usize, peers: &[Measured], progress: &Progress) -> Outcome<V
     // As large as the peers' largest, and half of all.
     let mut large = vec![PEER_USERS / 2, size / 2];
     large.dedup();
+    if size > LARGE {
+        large.insert(1, LARGE);
+    }
     for members in large {
         added.push((members, adds(&server, &filled, members, ADDED).await?));
     }
@@ -101,7 +110,7 @@ async fn ours(size: usize, peers: &[Measured], progress: &Progress) -> Outcome<V
     drop(server);
     // Again, with what is there: what a restart costs.
     let server = ours.serve().await?;
-    let case = format!("{size} users");
+    let case = format!("{size} users{}", if postgres.is_some() { ", on PostgreSQL" } else { "" });
     let row = |metric, value, unit| Row::alone(BENCH, &case, metric, value, unit);
     let mut rows = vec![
         row("fsync p50", fsync.quantile(0.5), "ms"),
@@ -114,7 +123,7 @@ async fn ours(size: usize, peers: &[Measured], progress: &Progress) -> Outcome<V
         rows.push(row("userName eq", measured.reads, "/s").beside(peer.name, peer.reads, Better::More));
     }
     for (members, rounds) in &measured.adds {
-        let case = format!("{size} users, a group of {members}");
+        let case = format!("{case}, a group of {members}");
         for (metric, share) in [("member added p50", 0.5), ("member added p99", 0.99)] {
             let value = rounds.median(|sample| sample.quantile(share));
             let mut row = Row::alone(BENCH, &case, metric, value, "ms");

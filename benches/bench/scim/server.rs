@@ -82,13 +82,13 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// With a store of nobody.
-    pub async fn new() -> Outcome<(Self, Server)> {
+    /// With a store of nobody: a file, or a PostgreSQL that is empty.
+    pub async fn new(postgres: Option<&str>) -> Outcome<(Self, Server)> {
         fs::create_dir_all(FOLDER)?;
         let folder = TempDir::with_prefix_in("scim-", fs::canonicalize(FOLDER)?)?;
         let (port, place) = (free_port()?, folder.path());
         let config = json!({
-            "store": format!("sqlite://{}", place.join("store.db").display()),
+            "store": postgres.map_or_else(|| format!("sqlite://{}", place.join("store.db").display()), str::to_owned),
             "externalUrl": format!("http://127.0.0.1:{port}"),
             "components": ["scim"],
             "kubernetes": {"enabled": false},
