@@ -93,10 +93,7 @@ pub enum Ambient {
 
 /// One subject: exactly one of the three.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(
-    validation = Rule::new("[has(self.group), has(self.user), has(self.agent)].filter(x, x).size() == 1").message("a subject is exactly one of group, user, agent"),
-    validation = Rule::new("!has(self.agent)").message("subjects[].agent: not supported yet")
-)]
+#[x_kube(validation = Rule::new("[has(self.group), has(self.user), has(self.agent)].filter(x, x).size() == 1").message("a subject is exactly one of group, user, agent"))]
 pub struct Subject {
     /// A group of an IdP; nested groups count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,7 +101,7 @@ pub struct Subject {
     /// One person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserRef>,
-    /// One agent.
+    /// One agent. It is entitled only beside one of its owners: let a subject mean them, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentRef>,
 }
@@ -144,10 +141,10 @@ pub struct UserRef {
 /// A SCIM agent, by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentRef {
-    /// The IdP that owns the agent.
+    /// The IdP that owns the agent; required where several IdPs exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idp: Option<String>,
-    /// SCIM `name`.
+    /// SCIM `agentUserName`, case-insensitive.
     pub name: String,
 }
 

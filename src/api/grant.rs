@@ -181,14 +181,13 @@ impl RevocationReason {
         }
     }
 
-    /// Whether the person is gone: then the run is always cancelled and its pods are deleted.
+    /// Whether the person is gone, or nobody answers for the Agent any more: then the run is always cancelled and its pods are deleted.
     pub fn person_is_gone(self) -> bool {
-        matches!(self, Self::UserDeactivated | Self::UserDeleted | Self::SecurityEvent)
+        matches!(self, Self::UserDeactivated | Self::UserDeleted | Self::OwnerGone | Self::SecurityEvent)
     }
 
     /// Whether the run must be cancelled: it lost its entitlement while it was going.
     pub fn cancels_run(self) -> bool {
-        self.person_is_gone()
-            || matches!(self, Self::GroupLost | Self::PolicyChanged | Self::OwnerGone | Self::Expired | Self::Manual)
+        self.person_is_gone() || matches!(self, Self::GroupLost | Self::PolicyChanged | Self::Expired | Self::Manual)
     }
 }

@@ -183,6 +183,8 @@ pub struct Scim {
     pub requests_per_second: u32,
     /// What is left out of everyone's `ServiceProviderConfig`.
     pub omit: BTreeSet<Omissible>,
+    /// Whether there are Agents: the type of resource, and what an Agent may do.
+    pub agents: bool,
     /// Extensions beside the built-in ones.
     pub extensions: Vec<Extension>,
     /// How long after a page of a list its cursor may be used.
@@ -208,6 +210,7 @@ impl Default for Scim {
             revocation_wait,
             requests_per_second,
             omit: BTreeSet::new(),
+            agents: false,
             extensions: Vec::new(),
             cursor_timeout,
             max_body_size: MEBIBYTE,
@@ -238,6 +241,7 @@ pub enum ExtensionOf {
     #[default]
     User,
     Group,
+    Agent,
 }
 
 impl From<ExtensionOf> for ResourceKind {
@@ -245,6 +249,7 @@ impl From<ExtensionOf> for ResourceKind {
         match of {
             ExtensionOf::User => Self::User,
             ExtensionOf::Group => Self::Group,
+            ExtensionOf::Agent => Self::Agent,
         }
     }
 }

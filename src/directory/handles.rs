@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
 
-use super::snapshot::{Group, User};
+use super::snapshot::{Agent, Group, User};
 use crate::identity::ResourceId;
 
 /// A resource's place. It is given to another when the resource is gone.
@@ -31,6 +31,7 @@ pub(super) struct Slot {
 pub(super) enum Node {
     User(Arc<User>),
     Group(Arc<Group>),
+    Agent(Arc<Agent>),
 }
 
 /// All places.

@@ -45,6 +45,15 @@ pub struct User {
     pub links: Box<[(Arc<str>, u64)]>,
 }
 
+/// An Agent as decisions see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// What it has as a User has it: the name is its `agentUserName`.
+    pub who: Arc<User>,
+    /// The Users who answer for it.
+    pub owners: Box<[ResourceId]>,
+}
+
 /// A Group as decisions see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -71,6 +80,7 @@ pub struct Directory {
     resources: Handles,
     user_names: Names,
     group_names: Names,
+    agent_names: Names,
     /// Of each group that has any.
     members: OrdMap<Handle, OrdSet<Handle>>,
     /// By the place of the host among the authorities, and the account there.
@@ -102,8 +112,10 @@ impl Directory {
                 Change::Confirmed(idp, false) => {
                     self.unconfirmed.insert(idp.clone());
                 }
-                Change::Put(resource) if resource.kind == ResourceKind::User => self.put_user(resource),
-                Change::Put(resource) => self.put_group(resource),
+                Change::Put(resource) => match resource.kind {
+                    ResourceKind::User | ResourceKind::Agent => self.put_actor(resource),
+                    ResourceKind::Group => self.put_group(resource),
+                },
                 Change::Deleted(_, id) => self.delete(*id),
                 Change::Members { group, added, removed } => self.change_members(*group, added, removed),
             }
@@ -124,6 +136,32 @@ impl Directory {
         })
     }
 
+    /// An Agent by id.
+    pub fn agent(&self, id: ResourceId) -> Option<&Arc<Agent>> {
+        self.agent_at(self.resources.of(id)?)
+    }
+
+    /// An Agent by `agentUserName`, without case.
+    pub fn agent_by_name(&self, idp: &IdpName, name: &str) -> Option<&Arc<Agent>> {
+        self.agent_names.find(idp, name, |handle| {
+            let agent = self.agent_at(handle)?;
+            Some((agent, &agent.who.idp, &*agent.who.user_name))
+        })
+    }
+
+    /// All Agents; no order.
+    pub fn agents(&self) -> impl Iterator<Item = &Arc<Agent>> {
+        self.resources.nodes().filter_map(|node| match node {
+            Node::Agent(agent) => Some(agent),
+            _ => None,
+        })
+    }
+
+    /// Those who answer for an Agent and are active. Without any, it may do nothing.
+    pub fn active_owners<'a>(&'a self, agent: &'a Agent) -> impl Iterator<Item = &'a Arc<User>> {
+        agent.owners.iter().filter_map(|owner| self.user(*owner)).filter(|owner| owner.active)
+    }
+
     /// A group by id.
     pub fn group(&self, id: ResourceId) -> Option<&Arc<Group>> {
         self.group_at(self.resources.of(id)?)
@@ -137,15 +175,15 @@ impl Directory {
         })
     }
 
-    /// Everyone who claims (host, numeric id), active or not. More than one is ambiguous: the caller denies.
+    /// Everyone who claims (host, numeric id), active or not, Agents among them. More than one is ambiguous: the caller denies.
     pub fn linked(&self, host: &str, account: u64) -> impl Iterator<Item = &Arc<User>> {
         let places = self.authorities.iter().position(|authority| &*authority.host == host).into_iter();
         places
             .flat_map(move |place| self.links.range((place, account, Handle::FIRST)..=(place, account, Handle::LAST)))
-            .filter_map(|(.., handle)| self.user_at(*handle))
+            .filter_map(|(.., handle)| self.actor_at(*handle))
     }
 
-    /// Accounts at hosts, each with one who claims it, active or not: by host and number, from behind this account on.
+    /// Accounts at hosts, each with one who claims it, active or not, Agents among them: by host and number, from behind this account on.
     pub fn links_after(&self, after: Option<(&str, u64)>) -> impl Iterator<Item = (&Arc<str>, u64, &Arc<User>)> {
         let start = match after {
             None => Bound::Unbounded,
@@ -156,7 +194,7 @@ impl Directory {
             },
         };
         self.links.range((start, Bound::Unbounded)).filter_map(|(place, account, handle)| {
-            Some((&self.authorities.get(*place)?.host, *account, self.user_at(*handle)?))
+            Some((&self.authorities.get(*place)?.host, *account, self.actor_at(*handle)?))
         })
     }
 
@@ -182,7 +220,7 @@ impl Directory {
     pub fn users(&self) -> impl Iterator<Item = &Arc<User>> {
         self.resources.nodes().filter_map(|node| match node {
             Node::User(user) => Some(user),
-            Node::Group(_) => None,
+            _ => None,
         })
     }
 
@@ -190,7 +228,7 @@ impl Directory {
     pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
         self.resources.nodes().filter_map(|node| match node {
             Node::Group(group) => Some(group),
-            Node::User(_) => None,
+            _ => None,
         })
     }
 
@@ -207,18 +245,29 @@ impl Directory {
     fn user_at(&self, handle: Handle) -> Option<&Arc<User>> {
         match self.resources.slot(handle)?.node.as_ref()? {
             Node::User(user) => Some(user),
-            Node::Group(_) => None,
+            _ => None,
         }
+    }
+
+    fn agent_at(&self, handle: Handle) -> Option<&Arc<Agent>> {
+        match self.resources.slot(handle)?.node.as_ref()? {
+            Node::Agent(agent) => Some(agent),
+            _ => None,
+        }
+    }
+
+    fn actor_at(&self, handle: Handle) -> Option<&Arc<User>> {
+        self.user_at(handle).or_else(|| Some(&self.agent_at(handle)?.who))
     }
 
     fn group_at(&self, handle: Handle) -> Option<&Arc<Group>> {
         match self.resources.slot(handle)?.node.as_ref()? {
             Node::Group(group) => Some(group),
-            Node::User(_) => None,
+            _ => None,
         }
     }
 
-    fn put_user(&mut self, resource: &Resource) {
+    fn put_actor(&mut self, resource: &Resource) {
         let handle = self.resources.place(resource.id);
         self.forget(handle);
         let links = self.authorities.iter().filter_map(|authority| link(authority, resource));
@@ -233,8 +282,14 @@ impl Directory {
         for link in self.links_of(&user, handle) {
             self.links.insert(link);
         }
-        self.user_names.insert(&user.idp, &user.user_name, handle);
-        self.set(handle, Some(Node::User(user)));
+        if resource.kind == ResourceKind::Agent {
+            self.agent_names.insert(&user.idp, &user.user_name, handle);
+            let agent = Agent { who: user, owners: resource.owners().collect() };
+            self.set(handle, Some(Node::Agent(Arc::new(agent))));
+        } else {
+            self.user_names.insert(&user.idp, &user.user_name, handle);
+            self.set(handle, Some(Node::User(user)));
+        }
     }
 
     fn put_group(&mut self, resource: &Resource) {
@@ -257,12 +312,20 @@ impl Directory {
         match self.resources.slot(handle).and_then(|slot| slot.node.clone()) {
             Some(Node::User(old)) => {
                 self.user_names.remove(&old.idp, &old.user_name, handle);
-                for link in self.links_of(&old, handle) {
-                    self.links.remove(&link);
-                }
+                self.unlink(&old, handle);
+            }
+            Some(Node::Agent(old)) => {
+                self.agent_names.remove(&old.who.idp, &old.who.user_name, handle);
+                self.unlink(&old.who, handle);
             }
             Some(Node::Group(old)) => self.group_names.remove(&old.idp, &old.display_name, handle),
             None => {}
+        }
+    }
+
+    fn unlink(&mut self, old: &User, handle: Handle) {
+        for link in self.links_of(old, handle) {
+            self.links.remove(&link);
         }
     }
 

@@ -12,6 +12,8 @@ pub enum SubjectRef {
     UserId(ResourceId),
     /// A user by folded `userName`.
     UserName(IdpName, String),
+    /// An Agent by folded `agentUserName`.
+    AgentName(IdpName, String),
     /// A group by id.
     GroupId(ResourceId),
     /// A group by folded `displayName`.

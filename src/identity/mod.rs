@@ -2,6 +2,7 @@
 //!
 //! Anything may use this module; it uses nothing of ours.
 
+mod agent;
 mod body;
 mod coerce;
 mod error;

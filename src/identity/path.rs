@@ -26,7 +26,7 @@ impl Head {
     /// Reads a path; `None` if it is none. URNs hold dots and colons themselves (`…:2.0:User:manager.value`), so known
     /// ones are looked for first, and of others the last colon ends the URN.
     pub fn parse(text: &str) -> Option<Self> {
-        for schema in schemas() {
+        for schema in schemas(true) {
             let Some((head, rest)) = text.split_at_checked(schema.id.len()) else { continue };
             if !head.eq_ignore_ascii_case(schema.id) {
                 continue;

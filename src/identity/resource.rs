@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 /// SCIM `id`: minted by us, never taken from a client, never used twice.
@@ -59,14 +59,19 @@ impl fmt::Display for IdpName {
 pub enum ResourceKind {
     User,
     Group,
+    Agent,
 }
 
 impl ResourceKind {
+    /// In the order in which lists over several types show them.
+    pub const ALL: [Self; 3] = [Self::User, Self::Group, Self::Agent];
+
     /// As `meta.resourceType` spells it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::User => "User",
             Self::Group => "Group",
+            Self::Agent => "Agent",
         }
     }
 
@@ -75,7 +80,22 @@ impl ResourceKind {
         match self {
             Self::User => "Users",
             Self::Group => "Groups",
+            Self::Agent => "Agents",
         }
+    }
+
+    /// The attribute by which a resource is unique within its IdP, and which policies name it by.
+    pub fn name_attribute(self) -> &'static str {
+        match self {
+            Self::User => "userName",
+            Self::Group => "displayName",
+            Self::Agent => "agentUserName",
+        }
+    }
+
+    /// Whether it can be behind an event, and so be `active` or not.
+    pub fn acts(self) -> bool {
+        self != Self::Group
     }
 }
 
@@ -103,18 +123,33 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// `userName` of a user, `displayName` of a group: the name by which it is unique within its IdP.
+    /// The name by which it is unique within its IdP.
     pub fn name(&self) -> &str {
-        let key = match self.kind {
-            ResourceKind::User => "userName",
-            ResourceKind::Group => "displayName",
-        };
-        self.attributes.get(key).and_then(Value::as_str).unwrap_or_default()
+        self.attributes.get(self.kind.name_attribute()).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// `active`; absent means true (RFC 7643 §4.1.1 leaves it to us; an IdP that means false says so).
     pub fn active(&self) -> bool {
         self.attributes.get("active").and_then(Value::as_bool).unwrap_or(true)
+    }
+
+    /// The Users whom an Agent says to be owned by.
+    pub fn owners(&self) -> impl Iterator<Item = ResourceId> {
+        let owners =
+            self.attributes.get("owners").and_then(Value::as_array).filter(|_| self.kind == ResourceKind::Agent);
+        owners.into_iter().flatten().filter_map(|owner| owner.get("value")?.as_str()?.parse().ok())
+    }
+
+    /// An Agent as it is without one of its owners.
+    pub fn without_owner(&self, owner: ResourceId) -> Edit {
+        let owners: Vec<_> =
+            self.owners().filter(|one| *one != owner).map(|one| json!({"value": one.to_string()})).collect();
+        let mut attributes = self.attributes.clone();
+        attributes.remove("owners");
+        if !owners.is_empty() {
+            attributes.insert("owners".into(), owners.into());
+        }
+        Edit { external_id: self.external_id.clone(), attributes, ..Edit::default() }
     }
 
     /// URNs of its schemas: the core one, and each extension of which it has attributes.

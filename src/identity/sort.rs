@@ -104,10 +104,7 @@ impl Sort {
 
     /// Whether this is the order of the names by which resources of a type are unique.
     pub fn is_by_name(&self, kind: ResourceKind) -> bool {
-        let name = match kind {
-            ResourceKind::User => "userName",
-            ResourceKind::Group => "displayName",
-        };
+        let name = kind.name_attribute();
         self.path.schema.is_none() && self.path.name == name && !self.exact
     }
 

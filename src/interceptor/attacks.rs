@@ -157,6 +157,70 @@ fn a_bot_with_a_persons_name() {
     denied(&World::new(), &organisation, Reason::Bot);
 }
 
+/// `release-bot` with Bob's account, owned by these; Bob has another account now.
+fn with_a_bot(owners: &[u128]) -> World {
+    let mut world = World::new();
+    world.change(&[person(BOB, "bob@example.com", true, 8), bot(owners, true)]);
+    world.policy("prod", "deploy-prod", |spec| {
+        spec["subjects"] =
+            json!([{ "agent": { "name": "Release-Bot" } }, { "group": { "idp": "okta", "displayName": "deployers" } }]);
+    });
+    world
+}
+
+fn bot(owners: &[u128], active: bool) -> crate::directory::Change {
+    let owners: Vec<_> = owners.iter().map(|owner| json!({ "value": id(*owner).to_string() })).collect();
+    let link = json!({ "githubId": "583231" });
+    let attributes = json!({ "agentUserName": "release-bot", "active": active, "owners": owners, SCHEMA: link });
+    resource(ResourceKind::Agent, "okta", 30, attributes)
+}
+
+#[test]
+fn a_bot_acts_as_the_agent_that_is_linked_to_its_account() {
+    let mut world = with_a_bot(&[ALICE]);
+    let pushed = push_with(|body| body["sender"]["type"] = "Bot".into());
+    for push in [&pushed, &push()] {
+        let judgement = world.decide(push);
+        assert!(judgement.allowed(), "{}", judgement.sentence);
+        assert_eq!(judgement.user.unwrap().id, id(30));
+        assert!(judgement.trace.iter().any(|step| step.found == "alice@example.com answers for it"));
+    }
+    let organisation = push_with(|body| body["sender"]["type"] = "Organization".into());
+    denied(&world, &organisation, Reason::Bot);
+    world.change(&[bot(&[ALICE], false)]);
+    denied(&world, &pushed, Reason::Inactive);
+    // A person beside it claims the account.
+    world.change(&[person(BOB, "bob@example.com", true, 583_231)]);
+    denied(&world, &pushed, Reason::AmbiguousIdentity);
+}
+
+#[test]
+fn an_agent_for_which_nobody_answers() {
+    for owners in [&[][..], &[77], &[DEPLOYERS], &[30]] {
+        assert!(denied(&with_a_bot(owners), &push(), Reason::OwnerGone).contains("nobody answers"));
+    }
+    let mut world = with_a_bot(&[ALICE, BOB]);
+    world.change(&[person(ALICE, "alice@example.com", false, 7)]);
+    assert!(world.decide(&push()).allowed());
+    world.change(&[person(BOB, "bob@example.com", false, 8)]);
+    denied(&world, &push(), Reason::OwnerGone);
+}
+
+#[test]
+fn an_agent_of_an_owner_who_may_not_do_it_themselves() {
+    let mut world = with_a_bot(&[ALICE]);
+    world.change(&[crate::directory::Change::Members {
+        group: id(DEPLOYERS),
+        added: vec![id(30)],
+        removed: vec![id(ALICE)],
+    }]);
+    assert!(denied(&world, &push(), Reason::NotEntitled).contains("none of its active owners"));
+    // And the other way round: what an owner may, their bot may not for that alone.
+    let mut world = with_a_bot(&[ALICE]);
+    world.policy("prod", "deploy-prod", |_| {});
+    assert!(denied(&world, &push(), Reason::NotEntitled).contains("is no subject"));
+}
+
 #[test]
 fn a_push_by_a_deploy_key_which_hosts_show_as_its_creators() {
     for pusher in ["deploy-key", "none", ""] {

@@ -19,7 +19,9 @@ use crate::{
     api::{AccessPolicy, EventRule},
     config::Config,
     directory::{Directory, User, unconfirmed},
-    policy::{Catalog, Matched, SourceEntry, describe, matching, policy_facts, policy_ref, service_account},
+    policy::{
+        Catalog, Matched, SourceEntry, describe, matching, matching_alone, policy_facts, policy_ref, service_account,
+    },
     store::{EventFacts, TraceStep},
 };
 
@@ -220,8 +222,9 @@ impl Judging {
 
     fn identity(&mut self, directory: &Directory, source: &SourceEntry, push: &Push) -> Result<Arc<User>, Refusal> {
         self.check = "identity";
-        push.by_a_person()?;
         let host = &source.object.spec.host;
+        let is_agent = directory.linked(host, push.sender.id).any(|holder| directory.agent(holder.id).is_some());
+        push.by_someone(is_agent)?;
         let account = format!("account {} ({}) at {host}", shown(&push.sender.login), push.sender.id);
         let mut holders = directory.linked(host, push.sender.id);
         let user = match (holders.next(), holders.next()) {
@@ -255,6 +258,21 @@ impl Judging {
         }
         self.held("yes".into());
 
+        if let Some(agent) = directory.agent(user.id) {
+            self.check = "owner";
+            let Some(owner) = directory.active_owners(agent).next() else {
+                return refuse(
+                    Reason::OwnerGone,
+                    format!(
+                        "{} is an agent for which nobody answers: none of its owners is active at {}; your identity team must give it another",
+                        shown(&user.user_name),
+                        user.idp
+                    ),
+                );
+            };
+            self.held(format!("{} answers for it", shown(&owner.user_name)));
+        }
+
         if !directory.is_confirmed(&user.idp) {
             self.check = "identity provider";
             return refuse(Reason::IdpNotConfirmed, unconfirmed(&user.idp));
@@ -276,6 +294,15 @@ impl Judging {
             Err(why) => return refuse(Reason::PolicyNotHonoured, why),
         };
         let matched = matching(directory, user.id, &facts.subjects);
+        if matched.is_empty() && !matching_alone(directory, user.id, &facts.subjects).is_empty() {
+            return refuse(
+                Reason::NotEntitled,
+                format!(
+                    "{} is a subject of policy {name}, but none of its active owners is, and an agent can do no more than one of those who answer for it: ask whoever runs the policy's groups to add an owner",
+                    shown(&user.user_name)
+                ),
+            );
+        }
         if matched.is_empty() {
             let subjects = facts.subjects.iter().take(5).map(describe).collect::<Vec<_>>().join(", ");
             let more = if facts.subjects.len() > 5 { ", …" } else { "" };

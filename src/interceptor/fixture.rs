@@ -24,7 +24,7 @@ use crate::{
 
 pub(super) const SECRET: &str = "hunter2";
 pub(super) const PUSH: &str = include_str!("../../tests/fixtures/github-push.json");
-const SCHEMA: &str = "urn:okta:acme:1.0:user:custom";
+pub(super) const SCHEMA: &str = "urn:okta:acme:1.0:user:custom";
 
 pub(super) fn now() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + chrono::Duration::days(20_000)

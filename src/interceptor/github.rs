@@ -150,14 +150,14 @@ fn type_name(header: &str) -> String {
 }
 
 impl Push {
-    /// Refuses what is no push of a person, or nothing that could be built.
-    pub(super) fn by_a_person(&self) -> Result<(), Refusal> {
+    /// Refuses what is no push of a person, nor of a bot that is an Agent's.
+    pub(super) fn by_someone(&self, is_agent: bool) -> Result<(), Refusal> {
         let login = shown(&self.sender.login);
-        if self.sender.type_ != "User" {
+        if self.sender.type_ != "User" && !(is_agent && self.sender.type_ == "Bot") {
             return refuse(
                 Reason::Bot,
                 format!(
-                    "{login} is no person at GitHub, but {}: a bot acts only as an Agent that your identity team provisions with an owner, and this version has no Agents yet",
+                    "{login} is no person at GitHub, but {}: a bot acts only as an Agent that your identity team provisions with an owner and links to its account",
                     shown(&self.sender.type_)
                 ),
             );
@@ -228,7 +228,7 @@ mod tests {
             (push.sender.id, push.repository.owner.id, push.git_ref.as_str()),
             (583_231, 123_456, "refs/heads/main")
         );
-        assert!(push.by_a_person().is_ok());
+        assert!(push.by_someone(false).is_ok());
     }
 
     #[test]

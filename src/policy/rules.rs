@@ -82,12 +82,9 @@ pub fn group_role_binding(spec: &GroupRoleBindingSpec) -> Fault {
 
 fn subject(subject: &Subject) -> Fault {
     let given = [subject.group.is_some(), subject.user.is_some(), subject.agent.is_some()];
-    first([
-        (given.iter().filter(|given| **given).count() == 1, "a subject is exactly one of group, user, agent"),
-        (subject.agent.is_none(), "subjects[].agent: not supported yet"),
-    ])
-    .or_else(|| group(subject.group.as_ref()?))
-    .or_else(|| user(subject.user.as_ref()?))
+    first([(given.iter().filter(|given| **given).count() == 1, "a subject is exactly one of group, user, agent")])
+        .or_else(|| group(subject.group.as_ref()?))
+        .or_else(|| user(subject.user.as_ref()?))
 }
 
 fn group(group: &GroupRef) -> Fault {
@@ -172,7 +169,6 @@ mod tests {
             policy(&json!({ "maxStartDelay": "1d" })),
             policy(&json!({ "maxRunDuration": "h" })),
             policy(&json!({ "subjects": [{}] })),
-            policy(&json!({ "subjects": [{ "agent": { "name": "a" } }] })),
             policy(&json!({ "subjects": [{ "group": {} }] })),
             policy(&json!({ "subjects": [{ "user": { "userName": "a", "id": "b" } }] })),
             policy(&json!({ "events": [{ "when": "true" }] })),

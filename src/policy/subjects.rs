@@ -32,7 +32,7 @@ pub enum SubjectError {
         id: String,
     },
     /// Nothing that this version honours.
-    #[error("subject {index}: expected exactly one of group, user, by name or by id")]
+    #[error("subject {index}: expected exactly one of group, user, by name or by id, or agent, by name")]
     Unsupported {
         /// Its place, from 0.
         index: usize,
@@ -69,6 +69,9 @@ fn resolve(index: usize, subject: &Subject, idps: &OrdSet<IdpName>) -> Result<Su
             (None, Some(text)) => Ok(SubjectRef::UserId(id(text)?)),
             _ => Err(SubjectError::Unsupported { index }),
         },
+        Subject { group: None, user: None, agent: Some(agent) } => {
+            Ok(SubjectRef::AgentName(idp(&agent.idp, &agent.name)?, fold(&agent.name)))
+        }
         _ => Err(SubjectError::Unsupported { index }),
     }
 }
@@ -82,17 +85,33 @@ pub enum Matched {
     Group(Arc<str>),
 }
 
-/// Which of the subjects a user is, by themselves or through (nested) groups; none: not entitled. Says nothing of
-/// `active`. The closure over the groups is walked once, whatever the number of subjects.
-pub fn matching(directory: &Directory, user: ResourceId, subjects: &[SubjectRef]) -> Vec<Matched> {
+/// Which of the subjects entitle someone; none: not entitled. Says nothing of `active`.
+///
+/// An Agent can do what it may itself and what one of its active owners may, too: whoever leaves a group doesn't stay in
+/// it by their bots.
+pub fn matching(directory: &Directory, who: ResourceId, subjects: &[SubjectRef]) -> Vec<Matched> {
+    let matched = matching_alone(directory, who, subjects);
+    let may = |owner: ResourceId| !matching_alone(directory, owner, subjects).is_empty();
+    match directory.agent(who) {
+        Some(agent) if !directory.active_owners(agent).any(|owner| may(owner.id)) => Vec::new(),
+        _ => matched,
+    }
+}
+
+/// Which of the subjects someone is, by themselves or through (nested) groups, whatever an Agent's owners are. The closure
+/// over the groups is walked once, whatever the number of subjects.
+pub fn matching_alone(directory: &Directory, user: ResourceId, subjects: &[SubjectRef]) -> Vec<Matched> {
     let groups = directory.groups_of(user);
     let in_group = |id: ResourceId| groups.contains(&id).then(|| directory.group(id)).flatten();
     subjects
         .iter()
         .filter_map(|subject| match subject {
-            SubjectRef::UserId(id) => (*id == user).then_some(Matched::User),
+            SubjectRef::UserId(id) => (*id == user && directory.user(user).is_some()).then_some(Matched::User),
             SubjectRef::UserName(idp, name) => {
                 directory.user_by_name(idp, name).filter(|found| found.id == user).map(|_| Matched::User)
+            }
+            SubjectRef::AgentName(idp, name) => {
+                directory.agent_by_name(idp, name).filter(|found| found.who.id == user).map(|_| Matched::User)
             }
             SubjectRef::GroupId(id) => in_group(*id).map(|group| Matched::Group(group.display_name.clone())),
             SubjectRef::GroupName(idp, name) => directory
@@ -110,6 +129,8 @@ pub fn matched_users(directory: &Directory, subjects: &[SubjectRef]) -> usize {
         let (user, group) = match subject {
             SubjectRef::UserId(id) => (directory.user(*id), None),
             SubjectRef::UserName(idp, name) => (directory.user_by_name(idp, name), None),
+            // Entitles only beside an owner, who is counted.
+            SubjectRef::AgentName(..) => (None, None),
             SubjectRef::GroupId(id) => (None, Some(*id)),
             SubjectRef::GroupName(idp, name) => (None, directory.group_by_name(idp, name).map(|group| group.id)),
         };
@@ -124,6 +145,7 @@ pub fn describe(subject: &SubjectRef) -> String {
     match subject {
         SubjectRef::UserId(id) => format!("user {id}"),
         SubjectRef::UserName(idp, name) => format!("user {name} of {idp}"),
+        SubjectRef::AgentName(idp, name) => format!("agent {name} of {idp}"),
         SubjectRef::GroupId(id) => format!("group {id}"),
         SubjectRef::GroupName(idp, name) => format!("group {name} of {idp}"),
     }

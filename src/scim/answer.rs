@@ -68,7 +68,7 @@ pub(super) fn no_content(resource: &Resource) -> Response {
     response
 }
 
-/// A resource as JSON. Members of a group and groups of a user are read only if they are shown.
+/// A resource as JSON. Members of a group, and the groups that someone is in, are read only if they are shown.
 pub(super) async fn value(state: &ScimState, resource: &Resource, projection: &Projection) -> Result<Value, Failure> {
     let relations = relations(state, resource.kind, resource.id, projection).await?;
     let relations = relations.iter().map(|one| Relation { id: one.id, kind: one.kind, name: &one.name });
@@ -90,7 +90,7 @@ async fn relations(
 ) -> Result<Vec<MemberRecord>, Failure> {
     Ok(match kind {
         ResourceKind::Group if projection.wants("members") => state.store.members(id).await?,
-        ResourceKind::User if projection.wants("groups") => state.store.groups_of(id).await?,
+        ResourceKind::User | ResourceKind::Agent if projection.wants("groups") => state.store.groups_of(id).await?,
         _ => Vec::new(),
     })
 }

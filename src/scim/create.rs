@@ -22,7 +22,7 @@ pub(super) async fn create(
     params: Params,
     Json(body): Json,
 ) -> Result<Response, Failure> {
-    let whole = Whole::read(body, kind, caller.mode)?;
+    let whole = Whole::read(state.settings.limits.text, body, kind, caller.mode)?;
     let (idp, mut edit) = (caller.idp.clone(), whole.clone().create());
     edit.skip_unknown_members = state.settings.of(&idp).skip_unknown_members;
     let created = settle(&state, |store| async move { store.create(&idp, kind, edit).await }).await;
@@ -44,7 +44,7 @@ pub(super) async fn create(
 /// same non-empty `externalId` becomes active again under the same id, as it is sent now. With another `externalId` it is
 /// another person of the same name: that stays a conflict.
 ///
-/// Memberships go first, while the user is inactive: a crash in between leaves nobody with more than they had.
+/// Memberships and Agents go first, while the user is inactive: a crash in between leaves nobody with more than they had.
 async fn revive(state: &ScimState, caller: &Caller, whole: Whole) -> Result<Option<Provisioned>, Failure> {
     let (Some(name), Some(external_id)) = (whole.name(), whole.external_id()) else { return Ok(None) };
     let external_id = external_id.to_owned();
@@ -61,6 +61,7 @@ async fn revive(state: &ScimState, caller: &Caller, whole: Whole) -> Result<Opti
     for group in state.store.groups_of(user.id).await? {
         leave(state, caller, group.id, user.id).await?;
     }
+    disown(state, caller, user.id).await?;
     let (idp, id) = (caller.idp.clone(), user.id);
     let edit = Box::new(move |current: &Resource| {
         if is_same(current) {
@@ -70,7 +71,7 @@ async fn revive(state: &ScimState, caller: &Caller, whole: Whole) -> Result<Opti
         Err(ScimError { status: 409, scim_type: Some(ScimType::Uniqueness), detail: detail.into() })
     });
     let revived = settle(state, |store| async move { store.edit(&idp, ResourceKind::User, id, edit).await }).await?;
-    tracing::info!(%id, "an inactive user was assigned anew and is active again, without old memberships");
+    tracing::info!(%id, "an inactive user was assigned anew and is active again, without old memberships and Agents");
     Ok(Some(revived))
 }
 
@@ -85,7 +86,33 @@ async fn leave(state: &ScimState, caller: &Caller, group: ResourceId, user: Reso
         })
     });
     let left = settle(state, |store| async move { store.edit(&idp, ResourceKind::Group, group, edit).await }).await;
-    match left {
+    unless_gone(left)
+}
+
+/// Whoever comes back answers for no Agent until their identity provider says so anew.
+async fn disown(state: &ScimState, caller: &Caller, user: ResourceId) -> Result<(), Failure> {
+    let path = AttrPath { schema: None, name: "owners".into(), sub: Some("value".into()) };
+    let query = ListQuery {
+        idp: caller.idp.clone(),
+        kind: ResourceKind::Agent,
+        filter: Some(Filter::Compare(path, CompareOp::Eq, user.to_string().into())),
+        start: Start::Index(1),
+        count: usize::MAX,
+    };
+    if !state.settings.agents {
+        return Ok(());
+    }
+    for agent in state.store.list(&query).await?.resources {
+        let idp = caller.idp.clone();
+        let edit = Box::new(move |current: &Resource| Ok(current.without_owner(user)));
+        let left = settle(state, |store| async move { store.edit(&idp, ResourceKind::Agent, agent.id, edit).await });
+        unless_gone(left.await)?;
+    }
+    Ok(())
+}
+
+fn unless_gone(done: Result<Provisioned, StoreError>) -> Result<(), Failure> {
+    match done {
         Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }

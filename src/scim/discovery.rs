@@ -17,12 +17,7 @@ use super::{
     error::Failure,
     params::Params,
 };
-use crate::identity::{
-    ResourceKind,
-    schema::{self, resource_type_json, schema_json},
-};
-
-const KINDS: [ResourceKind; 2] = [ResourceKind::User, ResourceKind::Group];
+use crate::identity::schema::{self, resource_type_json, schema_json};
 
 pub(super) async fn service_provider_config(
     State(state): State<ScimState>,
@@ -78,7 +73,8 @@ fn omit(config: &mut Value, members: &[&str]) {
 }
 
 pub(super) async fn schemas(State(state): State<ScimState>, _: Caller, params: Params) -> Result<Response, Failure> {
-    let schemas: Vec<_> = schema::schemas().iter().map(|schema| schema_json(schema, &state.base)).collect();
+    let schemas: Vec<_> =
+        schema::schemas(state.settings.agents).map(|schema| schema_json(schema, &state.base)).collect();
     all(&params, schemas)
 }
 
@@ -87,7 +83,7 @@ pub(super) async fn schema(
     _: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
-    let found = schema::schemas().iter().find(|schema| schema.id.eq_ignore_ascii_case(&id));
+    let found = schema::schemas(state.settings.agents).find(|schema| schema.id.eq_ignore_ascii_case(&id));
     let schema = found.ok_or_else(|| Failure::not_found("Schema"))?;
     Ok(answer::json(StatusCode::OK, &schema_json(schema, &state.base)))
 }
@@ -97,7 +93,7 @@ pub(super) async fn resource_types(
     _: Caller,
     params: Params,
 ) -> Result<Response, Failure> {
-    let types: Vec<_> = KINDS.iter().map(|kind| resource_type_json(*kind, &state.base)).collect();
+    let types: Vec<_> = state.settings.kinds().iter().map(|kind| resource_type_json(*kind, &state.base)).collect();
     all(&params, types)
 }
 
@@ -106,7 +102,7 @@ pub(super) async fn resource_type(
     _: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
-    let found = KINDS.iter().find(|kind| kind.as_str().eq_ignore_ascii_case(&id));
+    let found = state.settings.kinds().iter().find(|kind| kind.as_str().eq_ignore_ascii_case(&id));
     let kind = found.ok_or_else(|| Failure::not_found("ResourceType"))?;
     Ok(answer::json(StatusCode::OK, &resource_type_json(*kind, &state.base)))
 }

@@ -103,7 +103,9 @@ impl From<StoreError> for Failure {
                     .into()
             }
             StoreError::NotFound(_) => Self::status(StatusCode::NOT_FOUND, "no such resource"),
-            StoreError::UnknownMember(_) => ScimError::bad(ScimType::InvalidValue, error.to_string()).into(),
+            StoreError::UnknownMember(_) | StoreError::UnknownOwner(_) => {
+                ScimError::bad(ScimType::InvalidValue, error.to_string()).into()
+            }
             StoreError::Limit(detail) => ScimError::bad(ScimType::TooMany, detail).into(),
             StoreError::Failed(cause) => {
                 tracing::error!(cause, "the store failed under a SCIM request");

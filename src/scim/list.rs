@@ -35,14 +35,14 @@ pub(super) async fn search(
     list(kind, state, caller, Params::from_search(body)?).await
 }
 
-/// Over both types (RFC 7644 §3.4.3): users, then groups.
+/// Over all types (RFC 7644 §3.4.3): users, then groups, then Agents.
 pub(super) async fn search_all(
     State(state): State<ScimState>,
     caller: Caller,
     Json(body): Json,
 ) -> Result<Response, Failure> {
     let params = Params::from_search(body)?;
-    Lister::new(&state, &caller, &params, &[ResourceKind::User, ResourceKind::Group])?.list().await
+    Lister::new(&state, &caller, &params, state.settings.kinds())?.list().await
 }
 
 /// Lists one type after the other as if they were one list.

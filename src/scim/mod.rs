@@ -45,9 +45,9 @@ use crate::identity::ResourceKind;
 /// that a path doesn't have are SCIM errors, too.
 pub fn router(state: ScimState) -> Router {
     let config = get(discovery::service_provider_config);
-    Router::new()
-        .merge(resources(ResourceKind::User))
-        .merge(resources(ResourceKind::Group))
+    let resources = state.settings.kinds().iter().map(|kind| resources(*kind));
+    resources
+        .fold(Router::new(), Router::merge)
         .route("/scim/v2/ServiceProviderConfig", config.clone())
         // Microsoft's reference collection asks for it by this name.
         .route("/scim/v2/serviceConfiguration", config)

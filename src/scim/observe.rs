@@ -44,7 +44,7 @@ fn verb(method: &Method) -> &'static str {
 fn endpoint(route: Option<&str>) -> &'static str {
     let rest = route.and_then(|route| route.strip_prefix("/scim/v2/")).unwrap_or_default();
     let name = rest.split('/').next().unwrap_or_default();
-    ["Users", "Groups", "ServiceProviderConfig", "Schemas", "ResourceTypes", "Me", "Bulk"]
+    ["Users", "Groups", "Agents", "ServiceProviderConfig", "Schemas", "ResourceTypes", "Me", "Bulk"]
         .into_iter()
         .find(|known| *known == name)
         .unwrap_or("other")

@@ -36,7 +36,7 @@ pub(super) async fn patch(
     let projection = params.projection(kind);
     let preferred = preference(&headers);
     let body = preferred.unwrap_or_else(|| match state.settings.of(&caller.idp).patch_answer {
-        PatchAnswer::Auto => kind == ResourceKind::User || projection.is_explicit(),
+        PatchAnswer::Auto => kind != ResourceKind::Group || projection.is_explicit(),
         PatchAnswer::Resource => true,
         PatchAnswer::NoContent => false,
     });

@@ -55,13 +55,15 @@ pub struct Settings {
     pub bulk: Bulk,
     /// How much any other request may hold, and a page.
     pub limits: Limits,
+    /// Whether there are Agents.
+    pub agents: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let (default, idps) = (IdpSettings::default(), BTreeMap::new());
         let (bulk, limits) = (Bulk::default(), Limits::default());
-        Self { default, idps, cursor_timeout: Duration::hours(1), bulk, limits }
+        Self { default, idps, cursor_timeout: Duration::hours(1), bulk, limits, agents: false }
     }
 }
 
@@ -69,6 +71,11 @@ impl Settings {
     /// Of one IdP.
     pub fn of(&self, idp: &IdpName) -> &IdpSettings {
         self.idps.get(idp).unwrap_or(&self.default)
+    }
+
+    /// The types of resources that are served.
+    pub fn kinds(&self) -> &'static [ResourceKind] {
+        if self.agents { &ResourceKind::ALL } else { &[ResourceKind::User, ResourceKind::Group] }
     }
 }
 
@@ -97,6 +104,11 @@ impl ScimState {
     ) -> Self {
         let base = format!("{}/scim/v2", external_url.trim_end_matches('/')).into();
         Self { store, clock, enforce, tokens, settings: Arc::new(settings), base, writes: TaskTracker::new() }
+    }
+
+    /// Whether there is this type of resource here.
+    pub fn serves(&self, kind: ResourceKind) -> bool {
+        self.settings.kinds().contains(&kind)
     }
 
     /// A filter within the configured limits, read as leniently as any IdP's is.

@@ -135,7 +135,14 @@ impl Parts {
         };
         let cursor_timeout = self.config.scim.cursor_timeout.chrono();
         let (bulk, limits) = (self.config.scim.bulk, (&self.config.scim).into());
-        let settings = scim::Settings { idps: idps.collect(), default, cursor_timeout, bulk, limits };
+        let settings = scim::Settings {
+            idps: idps.collect(),
+            default,
+            cursor_timeout,
+            bulk,
+            limits,
+            agents: self.config.scim.agents,
+        };
         let (clock, tokens) = (Arc::clone(&self.clock), Arc::clone(&self.tokens));
         ScimState::new(self.shared_store(), clock, enforce, tokens, &self.config.external_url(), settings)
     }
@@ -260,6 +267,10 @@ async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -
     directory.store(Arc::new(load(&store, Directory::new(config.link_authorities())).await?));
     let now = directory.load();
     info!(store = %config.store, seq = now.seq(), "store open");
+    // Their identity provider could not deactivate them.
+    if !config.scim.agents && now.agents().next().is_some() {
+        return Err(ServeError::AgentsOff);
+    }
     for idp in now.idps().iter().filter(|idp| !now.is_confirmed(idp)) {
         warn!(%idp, "people of this IdP are denied since a backup was restored: `scim-tekton idp confirm`");
     }

@@ -36,6 +36,9 @@ pub enum ServeError {
     /// The store is not the one that ran here last.
     #[error(transparent)]
     HighWater(#[from] HighWaterError),
+    /// There are Agents, and nobody could take them away.
+    #[error("the store holds Agents: expected scim.agents: true until their identity providers have deleted them")]
+    AgentsOff,
     /// A listener is not to be had.
     #[error("listener {name} on {address}: {source}")]
     Listen {

@@ -42,7 +42,7 @@ pub enum StoreError {
     /// A name or externalId is taken.
     #[error("{attribute} {value:?} is taken by another {kind} of this identity provider")]
     Uniqueness {
-        /// `User` or `Group`.
+        /// `User`, `Group` or `Agent`.
         kind: &'static str,
         /// Which attribute.
         attribute: &'static str,
@@ -52,9 +52,12 @@ pub enum StoreError {
     /// No such thing, or not this caller's.
     #[error("{0} does not exist")]
     NotFound(String),
-    /// A member that is no User or Group of this IdP.
+    /// A member that nobody of this IdP is.
     #[error("member {0} is no User or Group of this identity provider")]
     UnknownMember(String),
+    /// An owner of an Agent that is no User of this IdP.
+    #[error("owner {0} is no User of this identity provider")]
+    UnknownOwner(String),
     /// The edit itself was refused.
     #[error(transparent)]
     Edit(#[from] crate::identity::ScimError),

@@ -42,9 +42,9 @@ pub struct TokenRecord {
 pub struct MemberRecord {
     /// SCIM `id`.
     pub id: ResourceId,
-    /// User or Group.
+    /// What it is.
     pub kind: ResourceKind,
-    /// `userName` or `displayName`.
+    /// Its name.
     pub name: String,
 }
 
@@ -73,6 +73,12 @@ pub struct Revocations {
 }
 
 impl Revocations {
+    /// Takes in others.
+    pub fn join(&mut self, mut others: Self) {
+        self.grants.append(&mut others.grants);
+        self.runs.append(&mut others.runs);
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.grants.is_empty() && self.runs.is_empty()

@@ -83,7 +83,7 @@ fn affected(provisioned: &Provisioned, directory: &Directory) -> Affected {
     for change in &provisioned.changes {
         match change {
             // Reconciliation adds those who could not be added before.
-            Change::Idp(_) | Change::Confirmed(..) => {}
+            Change::Idp(_) | Change::Confirmed(..) | Change::Deleted(ResourceKind::Agent, _) => {}
             Change::Put(resource) if resource.kind == ResourceKind::User => {
                 groups.extend(directory.groups_of(resource.id));
             }
@@ -91,9 +91,9 @@ fn affected(provisioned: &Provisioned, directory: &Directory) -> Affected {
                 groups.insert(*group);
                 groups.extend(directory.groups_of(*group));
             }
-            // A renamed group may be named by other bindings now, and no longer by its own. A PATCH that states what is
-            // so already changes nothing.
-            Change::Put(_) if !provisioned.changed => {}
+            // No RoleBinding names an Agent. A renamed group may be named by other bindings now, and no longer by its
+            // own. A PATCH that states what is so already changes nothing.
+            Change::Put(resource) if resource.kind == ResourceKind::Agent || !provisioned.changed => {}
             Change::Put(_) | Change::Deleted(..) => return Affected::Any,
         }
     }

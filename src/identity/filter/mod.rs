@@ -50,6 +50,7 @@ pub enum Filter {
 pub enum IndexedAttribute {
     UserName,
     DisplayName,
+    AgentUserName,
     ExternalId,
     Id,
 }
@@ -76,6 +77,7 @@ impl Filter {
                     (_, "externalId") => IndexedAttribute::ExternalId,
                     (ResourceKind::User, "userName") => IndexedAttribute::UserName,
                     (ResourceKind::Group, "displayName") => IndexedAttribute::DisplayName,
+                    (ResourceKind::Agent, "agentUserName") => IndexedAttribute::AgentUserName,
                     _ => return None,
                 };
                 Some((attribute, value))

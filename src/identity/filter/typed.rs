@@ -28,7 +28,7 @@ pub(super) fn operator(word: &str) -> Option<CompareOp> {
 pub(in crate::identity) fn filterable(attribute: &Attribute, sub: Option<&Attribute>) -> bool {
     match (attribute.name, sub.map(|sub| sub.name)) {
         ("groups", _) | ("meta", Some("location")) => false,
-        ("members", Some(sub)) => sub == "value",
+        ("members" | "owners", Some(sub)) => sub == "value",
         _ => true,
     }
 }

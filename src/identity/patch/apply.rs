@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{ForeignPath, Operation, Target};
 use crate::identity::{
-    CompareOp, Edit, Filter, MemberOp, Mode, Resource, ResourceKind, ScimError, ScimType,
+    CompareOp, Edit, Filter, MemberOp, Mode, Resource, ResourceKind, ScimError, ScimType, agent,
     coerce::{MAX_VALUES, is_primary},
     immutable,
     schema::{self, Attribute},
@@ -94,6 +94,9 @@ impl Document {
             Some(Value::String(id)) => Some(id),
             _ => None,
         };
+        if kind == ResourceKind::Agent {
+            agent::settle(&mut self.root)?;
+        }
         self.root.retain(|key, value| !(key.contains(':') && value.as_object().is_some_and(Map::is_empty)));
         for attribute in schema::core(kind).attributes.iter().filter(|attribute| attribute.required) {
             // A new user's `active` has a default, and nothing can take it from an old one.

@@ -66,7 +66,7 @@ pub(super) fn place(limits: Limits, text: &str, kind: ResourceKind, mode: Mode) 
 }
 
 fn is_known(kind: ResourceKind, urn: &str) -> bool {
-    schema::core(kind).id.eq_ignore_ascii_case(urn) || schema::schemas().iter().any(|s| s.id.eq_ignore_ascii_case(urn))
+    schema::core(kind).id.eq_ignore_ascii_case(urn) || schema::schemas(true).any(|s| s.id.eq_ignore_ascii_case(urn))
 }
 
 pub(super) fn not_a_path(text: &str) -> ScimError {

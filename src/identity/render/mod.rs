@@ -15,13 +15,13 @@ use super::{Resource, ResourceId, ResourceKind, schema};
 pub struct Relation<'a> {
     /// SCIM `id`.
     pub id: ResourceId,
-    /// User or Group.
+    /// What it is.
     pub kind: ResourceKind,
-    /// `userName` or `displayName`.
+    /// Its name.
     pub name: &'a str,
 }
 
-/// A resource for an answer. `relations` are a group's members or a user's groups; `base` is the address of `/scim/v2`.
+/// A resource for an answer. `relations` are a group's members, or the groups that a user or an Agent is in; `base` is the address of `/scim/v2`.
 pub fn render<'a>(
     resource: &Resource,
     relations: impl IntoIterator<Item = Relation<'a>>,
@@ -45,7 +45,8 @@ pub fn render<'a>(
                 json.insert(key.clone(), shown);
             }
         } else if projection.wants(key) {
-            put(&mut json, key, value.clone());
+            let value = if key == "owners" { owners(value, base) } else { value.clone() };
+            put(&mut json, key, value);
         }
     }
     let (key, relations): (_, Vec<_>) = match resource.kind {
@@ -53,7 +54,9 @@ pub fn render<'a>(
             let named = projection.asks_for(&["members", "display"]);
             ("members", relations.into_iter().map(|one| member(one, base, named)).collect())
         }
-        ResourceKind::User => ("groups", relations.into_iter().map(|one| group(one, base)).collect()),
+        ResourceKind::User | ResourceKind::Agent => {
+            ("groups", relations.into_iter().map(|one| group(one, base)).collect())
+        }
     };
     if !relations.is_empty() {
         put(&mut json, key, Value::Array(relations));
@@ -72,6 +75,15 @@ pub fn render<'a>(
 /// Address of a resource.
 pub fn location(kind: ResourceKind, id: ResourceId, base: &str) -> String {
     format!("{base}/{}/{id}", kind.endpoint())
+}
+
+/// Of an owner we hold the id; the address is ours to say.
+fn owners(held: &Value, base: &str) -> Value {
+    let owner = |held: &Value| {
+        let value = held.get("value").and_then(Value::as_str).unwrap_or_default();
+        json!({"value": value, "$ref": format!("{base}/{}/{value}", ResourceKind::User.endpoint())})
+    };
+    held.as_array().into_iter().flatten().map(owner).collect()
 }
 
 fn member(one: Relation<'_>, base: &str, named: bool) -> Value {

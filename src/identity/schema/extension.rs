@@ -1,4 +1,4 @@
-//! The extensions of User that we know: the enterprise one (RFC 7643 §4.3) and our own.
+//! The extensions that we know: the enterprise one of User (RFC 7643 §4.3) and our own, of User and Agent.
 
 use super::{ACCOUNTS_URN, Attribute, ENTERPRISE_URN, Format, Schema};
 
@@ -26,7 +26,7 @@ pub(super) static ENTERPRISE: Schema = Schema {
 pub(super) static ACCOUNTS: Schema = Schema {
     id: ACCOUNTS_URN,
     name: "SourceCodeAccounts",
-    description: "The user's accounts at source-code hosts, by the hosts' numeric ids: who a webhook speaks of",
+    description: "Accounts at source-code hosts, by the hosts' numeric ids: who a webhook speaks of",
     attributes: &[
         Attribute::string(
             "githubId",

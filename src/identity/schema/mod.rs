@@ -3,6 +3,7 @@
 //!
 //! Extensions from the configuration join the table once, at the start (`install`).
 
+mod agent;
 mod attribute;
 mod common;
 mod custom;
@@ -23,9 +24,11 @@ use super::{AttrPath, ResourceKind};
 pub const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 /// URN of the core Group schema.
 pub const GROUP_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+/// URN of the core Agent schema (draft-wzdk-scim-agent-resource, draft-abbey-scim-agent-extension).
+pub const AGENT_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Agent";
 /// URN of the enterprise extension of User (RFC 7643 §4.3).
 pub const ENTERPRISE_URN: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-/// URN of our extension of User: numeric account ids at source-code hosts, from which Links are made.
+/// URN of our extension of User and Agent: numeric account ids at source-code hosts, from which Links are made.
 pub const ACCOUNTS_URN: &str = "urn:scim-tekton:params:scim:schemas:extension:accounts:2.0:User";
 
 /// A schema (RFC 7643 §7).
@@ -48,7 +51,8 @@ impl Schema {
     }
 }
 
-static BUILT_IN: [&Schema; 4] = [&user::USER, &group::GROUP, &extension::ENTERPRISE, &extension::ACCOUNTS];
+static BUILT_IN: [&Schema; 5] =
+    [&user::USER, &group::GROUP, &agent::AGENT, &extension::ENTERPRISE, &extension::ACCOUNTS];
 
 /// Built-in and custom schemas. Set once; to read it is to load a pointer.
 static TABLE: OnceLock<Table> = OnceLock::new();
@@ -57,6 +61,7 @@ struct Table {
     all: Vec<&'static Schema>,
     user: Vec<&'static Schema>,
     group: Vec<&'static Schema>,
+    agent: Vec<&'static Schema>,
 }
 
 impl Table {
@@ -66,7 +71,13 @@ impl Table {
             all: BUILT_IN.into_iter().chain(custom.iter().map(|custom| custom.schema)).collect(),
             user: [&extension::ENTERPRISE, &extension::ACCOUNTS].into_iter().chain(of(ResourceKind::User)).collect(),
             group: of(ResourceKind::Group).collect(),
+            agent: std::iter::once(&extension::ACCOUNTS).chain(of(ResourceKind::Agent)).collect(),
         }
+    }
+
+    fn of_agents_alone(&self, schema: &Schema) -> bool {
+        let is = |other: &&Schema| other.id == schema.id;
+        schema.id == AGENT_URN || (self.agent.iter().any(is) && !self.user.iter().chain(&self.group).any(is))
     }
 
     fn get() -> &'static Self {
@@ -93,9 +104,11 @@ pub fn install(custom: &[Custom]) -> Result<(), (usize, String)> {
     Err((0, "expected extensions to be installed before any schema is read".into()))
 }
 
-/// All schemas, in the order in which they are served.
-pub fn schemas() -> &'static [&'static Schema] {
-    &Table::get().all
+/// The schemas, in the order in which they are served; those of Agents only where Agents are.
+pub fn schemas(agents: bool) -> impl Iterator<Item = &'static Schema> {
+    let table = Table::get();
+    let served = table.all.iter().copied().filter(move |schema| agents || !table.of_agents_alone(schema));
+    served.map(move |schema| if agents && schema.id == GROUP_URN { &group::WITH_AGENTS } else { schema })
 }
 
 /// The core schema of a type of resource.
@@ -103,6 +116,7 @@ pub fn core(kind: ResourceKind) -> &'static Schema {
     match kind {
         ResourceKind::User => &user::USER,
         ResourceKind::Group => &group::GROUP,
+        ResourceKind::Agent => &agent::AGENT,
     }
 }
 
@@ -111,13 +125,13 @@ pub fn extensions(kind: ResourceKind) -> &'static [&'static Schema] {
     match kind {
         ResourceKind::User => &Table::get().user,
         ResourceKind::Group => &Table::get().group,
+        ResourceKind::Agent => &Table::get().agent,
     }
 }
 
 /// The attributes of extensions that are unique, with their schemas.
 pub fn unique() -> impl Iterator<Item = (&'static Schema, &'static Attribute)> {
-    let extensions = extensions(ResourceKind::User).iter().chain(extensions(ResourceKind::Group));
-    extensions.flat_map(|schema| {
+    ResourceKind::ALL.into_iter().flat_map(extensions).flat_map(|schema| {
         let unique = schema.attributes.iter().filter(|attribute| attribute.uniqueness == Uniqueness::Server);
         unique.map(|attribute| (*schema, attribute))
     })
@@ -196,7 +210,7 @@ mod tests {
 
     #[test]
     fn no_name_stands_twice_in_a_schema() {
-        for schema in schemas() {
+        for schema in schemas(true) {
             let mut names: Vec<_> = schema.attributes.iter().map(|a| a.name.to_ascii_lowercase()).collect();
             names.sort();
             names.dedup();

@@ -50,16 +50,19 @@ const ADDRESS: &[Attribute] = &[
     PRIMARY,
 ];
 
-const GROUP: &[Attribute] = &[
+pub(super) const GROUP: &[Attribute] = &[
     Attribute::string("value", "Identifier of the group.").exact().read_only(),
     Attribute::reference("$ref", &["Group"], "URI of the group.").read_only(),
     Attribute::string("display", "Name of the group.").read_only(),
-    Attribute::string("type", "How the user is in it.").read_only().canonical(&["direct", "indirect"]),
+    Attribute::string("type", "Whether directly or through another group.")
+        .read_only()
+        .canonical(&["direct", "indirect"]),
 ];
 
-const VALUE: &[Attribute] = &[Attribute::string("value", "The value."), DISPLAY, TYPE, PRIMARY];
+pub(super) const VALUE: &[Attribute] = &[Attribute::string("value", "The value."), DISPLAY, TYPE, PRIMARY];
 
-const CERTIFICATE: &[Attribute] = &[Attribute::binary("value", "DER certificate, base64."), DISPLAY, TYPE, PRIMARY];
+pub(super) const CERTIFICATE: &[Attribute] =
+    &[Attribute::binary("value", "DER certificate, base64."), DISPLAY, TYPE, PRIMARY];
 
 pub(super) static USER: Schema = Schema {
     id: USER_URN,

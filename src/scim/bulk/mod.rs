@@ -51,7 +51,7 @@ pub(super) async fn bulk(
     State(state): State<ScimState>,
     Admitted { caller, turn, body }: Admitted,
 ) -> Result<Response, Failure> {
-    let request = request::read(body, state.settings.bulk.max_operations, caller.mode)?;
+    let request = request::read(body, state.settings.bulk.max_operations, state.settings.kinds(), caller.mode)?;
     let run = run::run(state.clone(), caller, request);
     let work = async move {
         let operations = run.await;

@@ -50,7 +50,7 @@ pub(super) enum Verb {
 }
 
 /// Reads a request; 413 if it holds too much.
-pub(super) fn read(body: Value, most: usize, mode: Mode) -> Result<Bulk, Failure> {
+pub(super) fn read(body: Value, most: usize, kinds: &[ResourceKind], mode: Mode) -> Result<Bulk, Failure> {
     let Value::Object(body) = body else { return Err(syntax("expected a BulkRequest object").into()) };
     let mut body = fields(body)?;
     if mode == Mode::Strict {
@@ -75,7 +75,7 @@ pub(super) fn read(body: Value, most: usize, mode: Mode) -> Result<Bulk, Failure
         let detail = format!("expected at most {most} operations (maxOperations)");
         return Err(Failure::status(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
-    let operations: Vec<_> = sent.into_iter().map(|operation| one(operation, mode)).collect();
+    let operations: Vec<_> = sent.into_iter().map(|operation| one(operation, kinds, mode)).collect();
     let mut seen = HashSet::new();
     for id in operations.iter().filter_map(|operation| operation.bulk_id.as_deref()) {
         if !seen.insert(id) {
@@ -85,7 +85,7 @@ pub(super) fn read(body: Value, most: usize, mode: Mode) -> Result<Bulk, Failure
     Ok(Bulk { fail_on_errors, operations })
 }
 
-fn one(operation: Value, mode: Mode) -> Operation {
+fn one(operation: Value, kinds: &[ResourceKind], mode: Mode) -> Operation {
     let Value::Object(operation) = operation else {
         let call = Err(syntax("expected each operation to be an object"));
         return Operation { method: String::new(), bulk_id: None, call };
@@ -94,7 +94,7 @@ fn one(operation: Value, mode: Mode) -> Operation {
         Ok(mut fields) => {
             let method = text(&mut fields, "method").unwrap_or_default();
             let bulk_id = text(&mut fields, "bulkid").filter(|id| !id.is_empty());
-            let call = call(&method, bulk_id.as_deref(), fields, mode);
+            let call = call(&method, bulk_id.as_deref(), fields, kinds, mode);
             Operation { method, bulk_id, call }
         }
         Err(error) => Operation { method: String::new(), bulk_id: None, call: Err(error) },
@@ -105,6 +105,7 @@ fn call(
     method: &str,
     bulk_id: Option<&str>,
     mut fields: BTreeMap<String, Value>,
+    kinds: &[ResourceKind],
     mode: Mode,
 ) -> Result<Call, ScimError> {
     let folded = if mode.lenient() { method.to_ascii_uppercase() } else { method.to_owned() };
@@ -122,7 +123,7 @@ fn call(
         return Err(syntax("expected a bulkId at a POST"));
     }
     let path = text(&mut fields, "path").unwrap_or_default();
-    let (kind, id) = place(&path).ok_or_else(|| {
+    let (kind, id) = place(&path, kinds).ok_or_else(|| {
         ScimError::bad(ScimType::InvalidPath, "expected path to be /Users, /Groups, /Users/ID or /Groups/ID")
     })?;
     if (verb == Verb::Post) != id.is_empty() {
@@ -134,10 +135,10 @@ fn call(
     Ok(Call { verb, kind, id: id.to_owned(), version, data })
 }
 
-fn place(path: &str) -> Option<(ResourceKind, &str)> {
+fn place<'a>(path: &'a str, kinds: &[ResourceKind]) -> Option<(ResourceKind, &'a str)> {
     let path = path.strip_prefix('/').unwrap_or(path);
     let (endpoint, id) = path.split_once('/').unwrap_or((path, ""));
-    let kind = [ResourceKind::User, ResourceKind::Group].into_iter().find(|kind| kind.endpoint() == endpoint)?;
+    let kind = *kinds.iter().find(|kind| kind.endpoint() == endpoint)?;
     (!id.contains(['/', '?'])).then_some((kind, id))
 }
 

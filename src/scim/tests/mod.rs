@@ -1,5 +1,6 @@
 //! The routes against the real store: no socket, no server.
 
+mod agents;
 mod app;
 mod bulk;
 mod cursors;

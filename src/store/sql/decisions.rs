@@ -76,7 +76,7 @@ fn recheck(tx: &Tx<'_>, decision: &NewDecision) -> Result<DecisionOutcome, Store
     match barred {
         None => {}
         Some(Barred::Unconfirmed(idp)) => return Ok(DecisionOutcome::Unconfirmed(idp)),
-        Some(Barred::Deleted | Barred::Deactivated) => return Ok(DecisionOutcome::NotActive),
+        Some(Barred::Deleted | Barred::Deactivated | Barred::OwnerGone) => return Ok(DecisionOutcome::NotActive),
     }
     let spent = match &decision.ticket {
         Some(ticket) => spent_by(tx, ticket.spend_key)?,

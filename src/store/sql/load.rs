@@ -35,10 +35,12 @@ pub fn feed(conn: &Conn, mut take: TakeFn) -> Result<(), StoreError> {
         }
     };
     for (idp, ..) in &idps {
-        query::scan(conn, *idp, ResourceKind::User, 0, |stored| {
-            push(Change::Put(Box::new(stored.resource)), &mut chunk);
-            Ok(true)
-        })?;
+        for kind in [ResourceKind::User, ResourceKind::Agent] {
+            query::scan(conn, *idp, kind, 0, |stored| {
+                push(Change::Put(Box::new(stored.resource)), &mut chunk);
+                Ok(true)
+            })?;
+        }
         query::scan(conn, *idp, ResourceKind::Group, 0, |stored| {
             let (group, added) = (stored.resource.id, members::ids(conn, stored.ordinal)?);
             push(Change::Put(Box::new(stored.resource)), &mut chunk);

@@ -128,6 +128,7 @@ pub fn total(conn: &Conn, idp: i64, kind: ResourceKind) -> Result<usize, StoreEr
     let sql = match kind {
         ResourceKind::User => "SELECT users FROM idps WHERE id = ?1",
         ResourceKind::Group => "SELECT groups FROM idps WHERE id = ?1",
+        ResourceKind::Agent => "SELECT agents FROM idps WHERE id = ?1",
     };
     let total: i64 = conn.prepare_cached(sql)?.query_row([idp], |row| row.get(0))?;
     Ok(usize::try_from(total).unwrap_or(0))
@@ -148,7 +149,7 @@ fn indexed(
         IndexedAttribute::ExternalId => {
             select(conn, "p.idp = ?1 AND p.kind = ?2 AND p.external_id = ?3", params![idp, Kind(kind), value])
         }
-        IndexedAttribute::UserName | IndexedAttribute::DisplayName => {
+        IndexedAttribute::UserName | IndexedAttribute::DisplayName | IndexedAttribute::AgentUserName => {
             select(conn, "p.idp = ?1 AND p.kind = ?2 AND p.name_key = ?3", params![idp, Kind(kind), fold(value)])
         }
     }

@@ -110,6 +110,13 @@ fn judge<'a>(tx: &Tx<'_>, request: &'a RedeemRequest) -> Result<Result<Basis<'a>
     let person = match entitlement::admitted(tx, user)? {
         Ok(person) => person,
         Err(Barred::Unconfirmed(idp)) => return Ok(Err(format!("{}, then push again", unconfirmed(&idp)))),
+        Err(Barred::OwnerGone) => {
+            return Ok(Err(
+                "none of the owners of the agent behind this run is active in the identity provider any more; \
+                           ask its administrators for another owner, then push again"
+                    .into(),
+            ));
+        }
         Err(Barred::Deleted | Barred::Deactivated) => {
             return Ok(Err("the person behind this run is not active in the identity provider any more; ask its \
                            administrators, then push again"

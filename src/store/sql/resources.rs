@@ -1,4 +1,4 @@
-//! Users and Groups: one transaction holds the resource, its memberships, what the feed and the audit log tell of it,
+//! Users, Groups and Agents: one transaction holds the resource, its memberships and owners, what the feed and the audit log tell of it,
 //! and the intents to revoke that follow.
 
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
     conn::{Conn, OptionalExtension as _, Row, SqlError, SqlResult, params},
-    entitlement, members,
+    entitlement, members, owners,
     revoke::{self, Cause},
     rows::{Id, Json, Kind, Time},
     tell,
@@ -108,11 +108,16 @@ pub fn create(tx: &mut Tx<'_>, idp_name: &IdpName, kind: ResourceKind, edit: Edi
     let delta = match kind {
         ResourceKind::User => members::Delta::default(),
         ResourceKind::Group => members::apply(tx, idp, ordinal, &edit.members, edit.skip_unknown_members)?,
+        ResourceKind::Agent => {
+            owners::set(tx, idp, ordinal, &resource)?;
+            members::Delta::default()
+        }
     };
     let entry = match kind {
-        ResourceKind::User => {
+        ResourceKind::User | ResourceKind::Agent => {
             tell::name(tx, &resource)?;
-            tell::about(&resource, audit::Kind::UserCreated, json!({ "active": resource.active() }))
+            let kind = tell::of(&resource, audit::Kind::UserCreated, audit::Kind::AgentCreated);
+            tell::about(&resource, kind, json!({ "active": resource.active() }))
         }
         ResourceKind::Group => tell::about(&resource, audit::Kind::GroupCreated, json!({})),
     };
@@ -133,7 +138,7 @@ pub fn edit(
     let Stored { ordinal, resource: before } = get(tx, idp_name, kind, id)?;
     let edit = edit(&before)?;
     let delta = match kind {
-        ResourceKind::User => members::Delta::default(),
+        ResourceKind::User | ResourceKind::Agent => members::Delta::default(),
         ResourceKind::Group => members::apply(tx, idp, ordinal, &edit.members, edit.skip_unknown_members)?,
     };
     let attributes_changed = before.attributes != edit.attributes || before.external_id != edit.external_id;
@@ -154,7 +159,11 @@ pub fn edit(
     if attributes_changed {
         changes.push(Change::Put(Box::new(after.clone())));
         match kind {
-            ResourceKind::User => tell::user(tx, &before, &after)?,
+            ResourceKind::User => tell::actor(tx, &before, &after)?,
+            ResourceKind::Agent => {
+                owners::set(tx, idp, ordinal, &after)?;
+                tell::actor(tx, &before, &after)?;
+            }
             ResourceKind::Group => {
                 let detail = json!({ "changed": tell::changed_names(&before, &after) });
                 tx.audit(&tell::about(&after, audit::Kind::GroupChanged, detail))?;
@@ -166,7 +175,7 @@ pub fn edit(
     finish(tx, after, changes, revocations)
 }
 
-/// Deletes a resource and its memberships.
+/// Deletes a resource, its memberships and what it owned or was owned by.
 pub fn delete(
     tx: &mut Tx<'_>,
     idp_name: &IdpName,
@@ -178,9 +187,11 @@ pub fn delete(
     let Stored { ordinal, resource } = get(tx, idp_name, kind, id)?;
     check(&resource)?;
     let affected = match kind {
-        ResourceKind::User => Vec::new(),
+        ResourceKind::User | ResourceKind::Agent => Vec::new(),
         ResourceKind::Group => entitlement::concerned_below(tx, &[ordinal])?,
     };
+    let owned = owners::owned(tx, ordinal)?;
+    owners::forget(tx, ordinal)?;
     // By hand, not by the cascade: one pass over each index.
     tx.prepare_cached("DELETE FROM members WHERE group_id = ?1")?.execute([ordinal])?;
     tx.prepare_cached("DELETE FROM members WHERE member_id = ?1")?.execute([ordinal])?;
@@ -188,15 +199,31 @@ pub fn delete(
     count(tx, idp, kind, -1)?;
     tx.raise_epoch()?;
     let (entry, cause) = match kind {
-        ResourceKind::User => (
-            tell::about(&resource, audit::Kind::UserDeleted, json!({})),
+        ResourceKind::User | ResourceKind::Agent => (
+            tell::about(&resource, tell::of(&resource, audit::Kind::UserDeleted, audit::Kind::AgentDeleted), json!({})),
             Cause::Gone(id, RevocationReason::UserDeleted),
         ),
         ResourceKind::Group => (tell::about(&resource, audit::Kind::GroupDeleted, json!({})), Cause::Judge(affected)),
     };
     tx.audit(&entry)?;
-    let revocations = revoke::because(tx, cause)?;
-    finish(tx, resource, vec![Change::Deleted(kind, id)], revocations)
+    let mut changes = vec![Change::Deleted(kind, id)];
+    let mut revocations = revoke::because(tx, cause)?;
+    let agents: Vec<_> = owned.iter().map(|agent| agent.resource.id).collect();
+    for agent in &owned {
+        changes.push(Change::Put(Box::new(disown(tx, agent, id)?)));
+    }
+    revocations.join(revoke::because(tx, Cause::Agents(agents))?);
+    finish(tx, resource, changes, revocations)
+}
+
+/// An Agent without an owner who is gone: its attribute would name nobody.
+fn disown(tx: &mut Tx<'_>, agent: &Stored, owner: ResourceId) -> Result<Resource, StoreError> {
+    let mut after = Resource { attributes: agent.resource.without_owner(owner).attributes, ..agent.resource.clone() };
+    after.version += 1;
+    after.last_modified = tx.now();
+    update(tx, agent.ordinal, &after)?;
+    tell::actor(tx, &agent.resource, &after)?;
+    Ok(after)
 }
 
 fn update(tx: &Tx<'_>, ordinal: i64, after: &Resource) -> Result<(), StoreError> {
@@ -228,26 +255,30 @@ fn take_away(
     after: &Resource,
     delta: &members::Delta,
 ) -> Result<Revocations, StoreError> {
-    let inactive = after.kind == ResourceKind::User && !after.active();
+    let inactive = after.kind.acts() && !after.active();
     let deactivated = inactive && before.active();
     let renamed = fold(before.name()) != fold(after.name());
-    if deactivated || renamed || !delta.removed.is_empty() {
+    let disowned = before.owners().any(|owner| !after.owners().any(|kept| kept == owner));
+    if deactivated || renamed || disowned || !delta.removed.is_empty() {
         tx.raise_epoch()?;
-    } else if !inactive {
+    } else if !inactive && after.kind != ResourceKind::Agent {
         return Ok(Revocations::default());
     }
-    if inactive {
-        return revoke::because(tx, Cause::Gone(after.id, RevocationReason::UserDeactivated));
-    }
-    if after.kind == ResourceKind::User {
+    match after.kind {
+        ResourceKind::User if inactive => {
+            return revoke::because(tx, Cause::Gone(after.id, RevocationReason::UserDeactivated));
+        }
         // Policies name people also by userName.
-        return revoke::because(tx, Cause::Judge(vec![after.id]));
+        ResourceKind::User => return revoke::because(tx, Cause::Judge(vec![after.id])),
+        // One that its owners have left is as one that is inactive: whoever asks again waits for the same.
+        ResourceKind::Agent => return revoke::because(tx, Cause::Agents(vec![after.id])),
+        ResourceKind::Group => {}
     }
     let mut affected = Vec::new();
     let mut below = Vec::new();
     for member in &delta.removed {
         match member.kind {
-            ResourceKind::User => affected.push(member.id),
+            ResourceKind::User | ResourceKind::Agent => affected.push(member.id),
             ResourceKind::Group => below.push(member.ordinal),
         }
     }
@@ -272,6 +303,7 @@ fn count(tx: &Tx<'_>, idp: i64, kind: ResourceKind, by: i64) -> Result<(), Store
     let sql = match kind {
         ResourceKind::User => "UPDATE idps SET users = users + ?2 WHERE id = ?1",
         ResourceKind::Group => "UPDATE idps SET groups = groups + ?2 WHERE id = ?1",
+        ResourceKind::Agent => "UPDATE idps SET agents = agents + ?2 WHERE id = ?1",
     };
     tx.prepare_cached(sql)?.execute([idp, by])?;
     Ok(())
@@ -288,11 +320,7 @@ fn mint(tx: &Tx<'_>) -> Uuid {
 fn uniqueness(error: SqlError, resource: &Resource) -> StoreError {
     let SqlError::Unique(text) = &error else { return error.into() };
     let (attribute, value) = if text.ends_with("resources.name_key") || text == "resources_name" {
-        let attribute = match resource.kind {
-            ResourceKind::User => "userName",
-            ResourceKind::Group => "displayName",
-        };
-        (attribute, resource.name())
+        (resource.kind.name_attribute(), resource.name())
     } else if text.ends_with("resources.external_id") || text == "resources_external" {
         ("externalId", resource.external_id.as_deref().unwrap_or_default())
     } else if let Some((attribute, value)) = unique::violated(text, resource) {

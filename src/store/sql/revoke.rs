@@ -5,8 +5,9 @@ use serde_json::json;
 
 use super::{
     conn::params,
+    entitlement,
     entitlement::Judge,
-    grants,
+    grants, owners,
     rows::{Id, Time, Word},
     runs,
     tx::Tx,
@@ -22,8 +23,10 @@ use crate::{
 pub enum Cause {
     /// This one is gone, whatever the policies say.
     Gone(ResourceId, RevocationReason),
-    /// These may have lost something: their live runs are judged.
+    /// These may have lost something, and with them the Agents that they own: their live runs are judged.
     Judge(Vec<ResourceId>),
+    /// These Agents, or their owners, are not what they were.
+    Agents(Vec<ResourceId>),
 }
 
 /// Whose Grants.
@@ -48,36 +51,60 @@ pub fn because(tx: &mut Tx<'_>, cause: Cause) -> Result<Revocations, StoreError>
     let mut revocations = Revocations::default();
     match cause {
         Cause::Gone(user, reason) => {
-            // Before anything is asked for, which would be found here again.
-            revocations.grants = grants::outstanding(tx, user)?;
-            for run in runs::ended_lately(tx, user, tx.now() - PODS_MAY_LIVE)? {
-                end_again(tx, run, reason, &mut revocations)?;
-            }
-            for live in runs::live_of_user(tx, user)? {
-                end_run(tx, live.run, reason, &mut revocations)?;
-            }
-            // Ended runs have none that is not asked for already; a person who is gone leaves no doubt.
-            ask(tx, &Which::User(user), reason, &mut revocations)?;
+            gone(tx, user, reason, &mut revocations)?;
+            revocations.join(because(tx, Cause::Agents(owners::agents_of(tx, user)?))?);
         }
         Cause::Judge(mut users) => {
-            users.sort_unstable();
-            users.dedup();
-            let mut lost = Vec::new();
-            let mut judge = Judge::new(tx);
-            for user in users {
-                revocations.grants.append(&mut grants::outstanding(tx, user)?);
-                for live in runs::live_of_user(tx, user)? {
-                    if let Some(reason) = judge.loss(user, &live.subjects)? {
-                        lost.push((live.run, reason));
-                    }
+            for at in 0..users.len() {
+                let Some(user) = users.get(at).copied() else { break };
+                users.append(&mut owners::agents_of(tx, user)?);
+            }
+            judge(tx, users, &mut revocations)?;
+        }
+        Cause::Agents(agents) => {
+            let mut alive = Vec::new();
+            for agent in agents {
+                match entitlement::admitted(tx, agent)? {
+                    Ok(_) => alive.push(agent),
+                    Err(barred) => gone(tx, agent, barred.reason(), &mut revocations)?,
                 }
             }
-            for (run, reason) in lost {
-                end_run(tx, run, reason, &mut revocations)?;
-            }
+            judge(tx, alive, &mut revocations)?;
         }
     }
     Ok(revocations)
+}
+
+fn gone(tx: &mut Tx<'_>, user: ResourceId, reason: RevocationReason, into: &mut Revocations) -> Result<(), StoreError> {
+    // Before anything is asked for, which would be found here again.
+    into.grants.append(&mut grants::outstanding(tx, user)?);
+    for run in runs::ended_lately(tx, user, tx.now() - PODS_MAY_LIVE)? {
+        end_again(tx, run, reason, into)?;
+    }
+    for live in runs::live_of_user(tx, user)? {
+        end_run(tx, live.run, reason, into)?;
+    }
+    // Ended runs have none that is not asked for already; a person who is gone leaves no doubt.
+    ask(tx, &Which::User(user), reason, into)
+}
+
+fn judge(tx: &mut Tx<'_>, mut users: Vec<ResourceId>, into: &mut Revocations) -> Result<(), StoreError> {
+    users.sort_unstable();
+    users.dedup();
+    let mut lost = Vec::new();
+    let mut judge = Judge::new(tx);
+    for user in users {
+        into.grants.append(&mut grants::outstanding(tx, user)?);
+        for live in runs::live_of_user(tx, user)? {
+            if let Some(reason) = judge.loss(user, &live.subjects)? {
+                lost.push((live.run, reason));
+            }
+        }
+    }
+    for (run, reason) in lost {
+        end_run(tx, run, reason, into)?;
+    }
+    Ok(())
 }
 
 /// Ends a live run, and asks for its Grants.

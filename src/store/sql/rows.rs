@@ -109,7 +109,7 @@ impl<T: DeserializeOwned> FromColumn for Word<T> {
     }
 }
 
-/// `User` or `Group`.
+/// `User`, `Group` or `Agent`.
 pub struct Kind(pub ResourceKind);
 
 impl ToColumn for Kind {
@@ -123,7 +123,8 @@ impl FromColumn for Kind {
         match &*column.text()? {
             "User" => Ok(Self(ResourceKind::User)),
             "Group" => Ok(Self(ResourceKind::Group)),
-            _ => Err("expected User or Group".to_owned()),
+            "Agent" => Ok(Self(ResourceKind::Agent)),
+            _ => Err("expected User, Group or Agent".to_owned()),
         }
     }
 }

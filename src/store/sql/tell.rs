@@ -1,4 +1,4 @@
-//! What the audit log is told of Users and Groups: ids and attribute names, never a value, never a person's name.
+//! What the audit log is told of Users, Groups and Agents: ids and attribute names, never a value, never a person's name.
 
 use serde_json::{Map, Value, json};
 
@@ -15,22 +15,31 @@ use crate::{
     store::StoreError,
 };
 
-/// What an edit made of a user; and the new name, apart.
-pub fn user(tx: &mut Tx<'_>, before: &Resource, after: &Resource) -> Result<(), StoreError> {
+/// What an edit made of someone who acts; and the new name, apart.
+pub fn actor(tx: &mut Tx<'_>, before: &Resource, after: &Resource) -> Result<(), StoreError> {
     name(tx, after)?;
-    match (before.active(), after.active()) {
-        (true, false) => tx.audit(&about(after, audit::Kind::UserDeactivated, json!({})))?,
-        (false, true) => tx.audit(&about(after, audit::Kind::UserActivated, json!({})))?,
-        _ => {}
+    let turned = match (before.active(), after.active()) {
+        (true, false) => Some(of(after, audit::Kind::UserDeactivated, audit::Kind::AgentDeactivated)),
+        (false, true) => Some(of(after, audit::Kind::UserActivated, audit::Kind::AgentActivated)),
+        _ => None,
+    };
+    if let Some(kind) = turned {
+        tx.audit(&about(after, kind, json!({})))?;
     }
     let mut changed = changed_names(before, after);
     if before.active() != after.active() {
         changed.retain(|name| name != "active");
     }
     if !changed.is_empty() {
-        tx.audit(&about(after, audit::Kind::UserChanged, json!({ "changed": changed })))?;
+        let kind = of(after, audit::Kind::UserChanged, audit::Kind::AgentChanged);
+        tx.audit(&about(after, kind, json!({ "changed": changed })))?;
     }
     Ok(())
+}
+
+/// The kind of entry, for a User and for an Agent.
+pub fn of(resource: &Resource, user: audit::Kind, agent: audit::Kind) -> audit::Kind {
+    if resource.kind == ResourceKind::Agent { agent } else { user }
 }
 
 /// Who came and who went, also for the feed. Rows of at most 1,000 ids each: nothing is lost, and no row of the log is megabytes.
@@ -60,7 +69,7 @@ pub fn about(resource: &Resource, kind: audit::Kind, detail: Value) -> Entry {
     };
     detail.insert("idp".into(), json!(resource.idp));
     match resource.kind {
-        ResourceKind::User => entry.user = Some(resource.id),
+        ResourceKind::User | ResourceKind::Agent => entry.user = Some(resource.id),
         ResourceKind::Group => {
             detail.insert("group".into(), json!(resource.id));
         }
@@ -86,7 +95,7 @@ pub fn changed_names(before: &Resource, after: &Resource) -> Vec<String> {
     names
 }
 
-/// Keeps a user's name beside the chain, where it can be erased.
+/// Keeps someone's name beside the chain, where it can be erased.
 pub fn name(tx: &Tx<'_>, user: &Resource) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT INTO audit_names (user_id, name) VALUES (?1, ?2)

@@ -30,14 +30,28 @@ struct History {
     random: Random,
     users: Vec<ResourceId>,
     groups: Vec<ResourceId>,
+    agents: Vec<ResourceId>,
     /// Runs by uid: live ones with their user and subjects.
     runs: BTreeMap<String, (ResourceId, Vec<SubjectRef>)>,
     names: usize,
+    /// How many of all runs were an Agent's, and how many of those a change has ended.
+    of_agents: (usize, usize),
 }
 
 impl History {
     fn anyone(&mut self) -> ResourceId {
-        if self.random.below(2) == 0 { self.random.pick(&self.users) } else { self.random.pick(&self.groups) }
+        if self.random.below(2) == 0 { self.actor() } else { self.random.pick(&self.groups) }
+    }
+
+    fn actor(&mut self) -> ResourceId {
+        if self.random.below(3) == 0 { self.random.pick(&self.agents) } else { self.random.pick(&self.users) }
+    }
+
+    fn owners(&mut self) -> Vec<ResourceId> {
+        let mut owners: Vec<_> = (0..self.random.below(4)).map(|_| self.random.pick(&self.users)).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        owners
     }
 
     fn some(&mut self) -> Vec<ResourceId> {
@@ -52,6 +66,7 @@ impl History {
             let taken = match kind {
                 ResourceKind::User => directory.user_by_name(&okta(), &name).is_some(),
                 ResourceKind::Group => directory.group_by_name(&okta(), &name).is_some(),
+                ResourceKind::Agent => directory.agent_by_name(&okta(), &name).is_some(),
             };
             if !taken {
                 return name;
@@ -61,7 +76,8 @@ impl History {
 
     async fn step(&mut self) {
         let (user, group) = (self.random.pick(&self.users), self.random.pick(&self.groups));
-        let done = match self.random.below(14) {
+        let agent = self.random.pick(&self.agents);
+        let done = match self.random.below(20) {
             0..4 => {
                 let op = MemberOp::Add(self.some());
                 self.world.members(group, op).await.unwrap()
@@ -99,6 +115,25 @@ impl History {
                 self.groups.push(self.world.group(&name, &[]).await);
                 done
             }
+            13 => {
+                let name = self.free_name(ResourceKind::Agent);
+                self.world.set(ResourceKind::Agent, agent, "agentUserName", json!(name)).await
+            }
+            14..17 => {
+                let owners = self.owners();
+                self.world.own(agent, &owners).await
+            }
+            17 => {
+                let active = !self.world.directory.lock().unwrap().agent(agent).unwrap().who.active;
+                self.world.set(ResourceKind::Agent, agent, "active", json!(active)).await
+            }
+            18 => {
+                let done = self.world.store.delete(&okta(), ResourceKind::Agent, agent).await.unwrap();
+                self.agents.retain(|id| *id != agent);
+                let (name, owners) = (self.free_name(ResourceKind::Agent), self.owners());
+                self.agents.push(self.world.agent(&name, &owners).await);
+                done
+            }
             _ => {
                 let done = self.world.store.delete(&okta(), ResourceKind::User, user).await.unwrap();
                 self.users.retain(|id| *id != user);
@@ -117,7 +152,11 @@ impl History {
 
     fn entitled(&self, user: ResourceId, subjects: &[SubjectRef]) -> bool {
         let directory = self.world.directory.lock().unwrap();
-        directory.user(user).is_some_and(|user| user.active) && !policy::matching(&directory, user, subjects).is_empty()
+        let is_active = match directory.agent(user) {
+            Some(agent) => agent.who.active && directory.active_owners(agent).next().is_some(),
+            None => directory.user(user).is_some_and(|user| user.active),
+        };
+        is_active && !policy::matching(&directory, user, subjects).is_empty()
     }
 
     /// Exactly those runs ended whose user the Directory calls not entitled now.
@@ -132,12 +171,13 @@ impl History {
         let mut ended: Vec<_> = ended.iter().filter(|uid| self.runs.contains_key(*uid)).cloned().collect();
         ended.sort();
         assert_eq!(ended, lost);
+        self.of_agents.1 += lost.iter().filter(|uid| self.agents.contains(&self.runs[*uid].0)).count();
         self.runs.retain(|uid, _| !lost.contains(uid));
     }
 
     async fn compare(&mut self) {
         let mut cases = Vec::new();
-        for user in self.users.clone() {
+        for user in self.users.iter().chain(&self.agents).copied().collect::<Vec<_>>() {
             for _ in 0..3 {
                 let subjects = self.subjects();
                 let expected = self.entitled(user, &subjects);
@@ -157,21 +197,27 @@ impl History {
 
     fn subjects(&mut self) -> Vec<SubjectRef> {
         (0..=self.random.below(2))
-            .map(|_| match self.random.below(6) {
+            .map(|_| match self.random.below(7) {
                 0 => SubjectRef::UserId(self.random.pick(&self.users)),
                 1 => SubjectRef::UserName(okta(), format!("N{}", self.random.below(16))),
-                2 => SubjectRef::GroupId(self.random.pick(&self.groups)),
+                2 => SubjectRef::AgentName(okta(), format!("N{}", self.random.below(16))),
+                3 => SubjectRef::GroupId(self.random.pick(&self.groups)),
                 _ => SubjectRef::GroupName(okta(), format!("N{}", self.random.below(16))),
             })
             .collect()
     }
 
     async fn start_run(&mut self) {
-        let (user, subjects) = (self.random.pick(&self.users), self.subjects());
+        let (user, mut subjects) = (self.actor(), self.subjects());
+        if self.agents.contains(&user) {
+            // It must be two of them at once, itself and by an owner.
+            (0..3).for_each(|_| subjects.extend(self.subjects()));
+        }
         if !self.entitled(user, &subjects) {
             return;
         }
         self.names += 1;
+        self.of_agents.0 += usize::from(self.agents.contains(&user));
         let uid = format!("run-{:04}", self.names);
         let now = self.world.now();
         let run = RunRecord {
@@ -207,8 +253,10 @@ async fn the_rows_and_the_directory_agree_after_every_change() {
             random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
             users: Vec::new(),
             groups: Vec::new(),
+            agents: Vec::new(),
             runs: BTreeMap::new(),
             names: 0,
+            of_agents: (0, 0),
         };
         for n in 0..6 {
             let user = history.world.user(&format!("n{n}")).await;
@@ -216,10 +264,16 @@ async fn the_rows_and_the_directory_agree_after_every_change() {
             let group = history.world.group(&format!("n{n}"), &[user]).await;
             history.groups.push(group);
         }
-        for _ in 0..200 {
+        for n in 0..4 {
+            let owners = history.owners();
+            let agent = history.world.agent(&format!("n{n}"), &owners).await;
+            history.agents.push(agent);
+        }
+        for _ in 0..250 {
             history.step().await;
         }
         assert!(history.names > 40, "too few runs to say anything: {}", history.names);
+        assert!(history.of_agents.0 > 10 && history.of_agents.1 > 5, "too few of Agents: {:?}", history.of_agents);
         history.world.audited(0).await;
         reloaded_is_the_same(&history).await;
     }
@@ -230,8 +284,9 @@ async fn reloaded_is_the_same(history: &History) {
     let loaded = loaded(&history.world.store).await.unwrap();
     let fed = history.world.directory.lock().unwrap().clone();
     assert_eq!(loaded.seq(), fed.seq());
-    for id in history.users.iter().chain(&history.groups) {
+    for id in history.users.iter().chain(&history.groups).chain(&history.agents) {
         assert_eq!(loaded.user(*id), fed.user(*id));
+        assert_eq!(loaded.agent(*id), fed.agent(*id));
         assert_eq!(loaded.group(*id), fed.group(*id));
         assert_eq!(loaded.groups_of(*id), fed.groups_of(*id));
     }

@@ -1,5 +1,6 @@
 //! The store by its promises. `World` is a store with a Directory that its feed keeps, and a clock that tests own.
 
+mod agents;
 mod audit_log;
 mod differential;
 mod durability;
