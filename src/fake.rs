@@ -182,7 +182,7 @@ impl Store for FakeStore {
         let rows = self.audit.lock().unwrap();
         Ok(rows.iter().filter(|row| row.seq > after).take(limit).cloned().collect())
     }
-    async fn feed_directory(&self, _: TakeFn) -> Result<(), StoreError> {
+    async fn feed_directory(&self, _: Vec<String>, _: TakeFn) -> Result<(), StoreError> {
         not_here()
     }
     async fn ping(&self) -> Result<(), StoreError> {

@@ -26,6 +26,12 @@ pub(super) struct Slot {
     pub(super) parents: Arc<[Handle]>,
 }
 
+impl Slot {
+    fn new(id: ResourceId) -> Self {
+        Self { id, node: None, parents: Arc::default() }
+    }
+}
+
 /// A resource as decisions see it.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
@@ -63,17 +69,26 @@ impl Handles {
         if let Some(handle) = self.of(id) {
             return handle;
         }
-        let slot = Slot { id, node: None, parents: Arc::default() };
         let handle = if let Some(handle) = self.free.pop_back() {
-            self.slots.set(handle.0 as usize, slot);
+            self.slots.set(handle.0 as usize, Slot::new(id));
             handle
         } else {
-            self.slots.push_back(slot);
-            // Four thousand million resources do not fit into the memory of any machine.
-            Handle(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
+            self.push(id)
         };
         self.places.insert(id, handle);
         handle
+    }
+
+    /// A place for one who has none. It is found there once `note` has it.
+    pub(super) fn push(&mut self, id: ResourceId) -> Handle {
+        self.slots.push_back(Slot::new(id));
+        // Four thousand million resources do not fit into the memory of any machine.
+        Handle(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// Notes where they are.
+    pub(super) fn note(&mut self, places: Vec<(ResourceId, Handle)>) {
+        self.places.extend(places);
     }
 
     /// Gives a place free. Nothing may point to it any more.

@@ -4,15 +4,19 @@
 //! any size. The store publishes it after each commit; readers take an `Arc` and never wait.
 //! Uses `identity`.
 
+mod build;
 mod change;
 mod handles;
 mod names;
+mod part;
 mod snapshot;
 mod subject;
 #[cfg(test)]
 mod tests;
 
+pub use build::Builder;
 pub use change::Change;
+pub use part::Part;
 pub use snapshot::*;
 pub use subject::*;
 

@@ -21,12 +21,22 @@ pub(super) struct Names {
 impl Names {
     /// Notes a name.
     pub(super) fn insert(&mut self, idp: &IdpName, name: &str, handle: Handle) {
-        self.entries.insert((self.hash(idp, &fold(name)), handle));
+        self.entries.insert(self.entry(idp, name, handle));
+    }
+
+    /// What is noted of a name, for `add`.
+    pub(super) fn entry(&self, idp: &IdpName, name: &str, handle: Handle) -> (u64, Handle) {
+        (self.hash(idp, &fold(name)), handle)
+    }
+
+    /// Notes many names.
+    pub(super) fn add(&mut self, entries: Vec<(u64, Handle)>) {
+        self.entries.extend(entries);
     }
 
     /// Forgets it.
     pub(super) fn remove(&mut self, idp: &IdpName, name: &str, handle: Handle) {
-        self.entries.remove(&(self.hash(idp, &fold(name)), handle));
+        self.entries.remove(&self.entry(idp, name, handle));
     }
 
     /// Who may be called so, without case; `is` tells of each, by its own IdP and name, whether it is.

@@ -73,18 +73,18 @@ pub fn unconfirmed(idp: &IdpName) -> String {
 /// All identities at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
-    authorities: Arc<Vec<LinkAuthority>>,
-    seq: i64,
-    idps: OrdSet<IdpName>,
-    unconfirmed: OrdSet<IdpName>,
-    resources: Handles,
-    user_names: Names,
-    group_names: Names,
-    agent_names: Names,
+    pub(super) authorities: Arc<Vec<LinkAuthority>>,
+    pub(super) seq: i64,
+    pub(super) idps: OrdSet<IdpName>,
+    pub(super) unconfirmed: OrdSet<IdpName>,
+    pub(super) resources: Handles,
+    pub(super) user_names: Names,
+    pub(super) group_names: Names,
+    pub(super) agent_names: Names,
     /// Of each group that has any.
-    members: OrdMap<Handle, OrdSet<Handle>>,
+    pub(super) members: OrdMap<Handle, OrdSet<Handle>>,
     /// By the place of the host among the authorities, and the account there.
-    links: OrdSet<(usize, u64, Handle)>,
+    pub(super) links: OrdSet<(usize, u64, Handle)>,
 }
 
 impl Directory {
@@ -112,10 +112,7 @@ impl Directory {
                 Change::Confirmed(idp, false) => {
                     self.unconfirmed.insert(idp.clone());
                 }
-                Change::Put(resource) => match resource.kind {
-                    ResourceKind::User | ResourceKind::Agent => self.put_actor(resource),
-                    ResourceKind::Group => self.put_group(resource),
-                },
+                Change::Put(resource) => self.put(resource),
                 Change::Deleted(_, id) => self.delete(*id),
                 Change::Members { group, added, removed } => self.change_members(*group, added, removed),
             }
@@ -267,38 +264,47 @@ impl Directory {
         }
     }
 
-    fn put_actor(&mut self, resource: &Resource) {
+    fn put(&mut self, resource: &Resource) {
         let handle = self.resources.place(resource.id);
         self.forget(handle);
-        let links = self.authorities.iter().filter_map(|authority| link(authority, resource));
-        let user = Arc::new(User {
+        match resource.kind {
+            ResourceKind::User => {
+                let user = self.user_of(resource);
+                self.link(&user, handle);
+                self.user_names.insert(&user.idp, &user.user_name, handle);
+                self.set(handle, Some(Node::User(user.into())));
+            }
+            ResourceKind::Agent => {
+                let agent = self.agent_of(resource);
+                self.link(&agent.who, handle);
+                self.agent_names.insert(&agent.who.idp, &agent.who.user_name, handle);
+                self.set(handle, Some(Node::Agent(agent.into())));
+            }
+            ResourceKind::Group => {
+                let group = Self::group_of(resource);
+                self.group_names.insert(&group.idp, &group.display_name, handle);
+                self.set(handle, Some(Node::Group(group.into())));
+            }
+        }
+    }
+
+    pub(super) fn user_of(&self, resource: &Resource) -> User {
+        User {
             id: resource.id,
             idp: resource.idp.clone(),
             user_name: resource.name().into(),
             display_name: resource.display_name().map(Into::into),
             active: resource.active(),
-            links: links.collect(),
-        });
-        for link in self.links_of(&user, handle) {
-            self.links.insert(link);
-        }
-        if resource.kind == ResourceKind::Agent {
-            self.agent_names.insert(&user.idp, &user.user_name, handle);
-            let agent = Agent { who: user, owners: resource.owners().collect() };
-            self.set(handle, Some(Node::Agent(Arc::new(agent))));
-        } else {
-            self.user_names.insert(&user.idp, &user.user_name, handle);
-            self.set(handle, Some(Node::User(user)));
+            links: self.authorities.iter().filter_map(|authority| link(authority, resource)).collect(),
         }
     }
 
-    fn put_group(&mut self, resource: &Resource) {
-        let handle = self.resources.place(resource.id);
-        self.forget(handle);
-        let group =
-            Arc::new(Group { id: resource.id, idp: resource.idp.clone(), display_name: resource.name().into() });
-        self.group_names.insert(&group.idp, &group.display_name, handle);
-        self.set(handle, Some(Node::Group(group)));
+    pub(super) fn agent_of(&self, resource: &Resource) -> Agent {
+        Agent { who: self.user_of(resource).into(), owners: resource.owners().collect() }
+    }
+
+    pub(super) fn group_of(resource: &Resource) -> Group {
+        Group { id: resource.id, idp: resource.idp.clone(), display_name: resource.name().into() }
     }
 
     fn set(&mut self, handle: Handle, node: Option<Node>) {
@@ -323,13 +329,19 @@ impl Directory {
         }
     }
 
+    fn link(&mut self, user: &User, handle: Handle) {
+        for link in self.links_of(user, handle) {
+            self.links.insert(link);
+        }
+    }
+
     fn unlink(&mut self, old: &User, handle: Handle) {
         for link in self.links_of(old, handle) {
             self.links.remove(&link);
         }
     }
 
-    fn links_of(&self, user: &User, handle: Handle) -> Vec<(usize, u64, Handle)> {
+    pub(super) fn links_of(&self, user: &User, handle: Handle) -> Vec<(usize, u64, Handle)> {
         let place = |host: &str| self.authorities.iter().position(|authority| &*authority.host == host);
         user.links.iter().filter_map(|(host, account)| Some((place(host)?, *account, handle))).collect()
     }

@@ -174,6 +174,52 @@ fn whatever_changes_it_says_what_reading_all_says() {
 }
 
 #[test]
+fn built_as_a_whole_it_says_what_it_says_by_changes_and_goes_on_from_there() {
+    let mut memberships = 0;
+    for seed in 0..40 {
+        let (mut plain, mut chance) = (Plain::default(), Chance(seed));
+        for _ in 0..150 {
+            change(&mut plain, &mut chance);
+        }
+        let part = |change, at| {
+            let Change::Put(resource) = change else { panic!("a resource") };
+            let groups = plain.edges.iter().filter(|(_, member)| *member == at).map(|(group, _)| *group);
+            Part::Resource(resource, groups.collect())
+        };
+        let users = plain
+            .users
+            .iter()
+            .map(|(at, (name, account))| part(resource(*at, ResourceKind::User, name, *account), *at));
+        let groups = plain.groups.iter().map(|(at, name)| part(resource(*at, ResourceKind::Group, name, None), *at));
+        let mut parts: Vec<_> = users.chain(groups).collect();
+        for last in (1..parts.len()).rev() {
+            parts.swap(last, chance.below(last + 1));
+        }
+        memberships += plain.edges.len();
+        let mut builder = Builder::new(vec![authority()]);
+        builder.add(7, parts);
+        let mut directory = builder.finish();
+        assert_eq!(directory.seq(), 7);
+        same(&plain, &directory);
+        for step in 0..50 {
+            directory.apply(step, [&change(&mut plain, &mut chance)]);
+        }
+        same(&plain, &directory);
+    }
+    assert!(memberships > 200, "{memberships} memberships: too few");
+}
+
+#[test]
+fn it_names_the_attributes_that_it_looks_at() {
+    let elsewhere = LinkAuthority { schema: "urn:a:b".into(), attribute: "gitlab".into(), ..authority() };
+    let builder = Builder::new(vec![authority(), elsewhere]);
+    assert_eq!(
+        builder.attributes(),
+        ["userName", "displayName", "active", "agentUserName", "owners", "githubId", "urn:a:b"]
+    );
+}
+
+#[test]
 fn a_place_is_given_again_and_nothing_of_before_stands_there() {
     let mut directory = Directory::default();
     let (group, first, second) = (id(ResourceKind::Group, 0), id(ResourceKind::User, 1), id(ResourceKind::User, 2));
@@ -188,4 +234,34 @@ fn a_place_is_given_again_and_nothing_of_before_stands_there() {
     assert_eq!(directory.users_in(group).count(), 0);
     assert!(directory.user_by_name(&"okta".into(), "first").is_none());
     assert_eq!(before.users_in(group).map(|user| &*user.user_name).collect::<Vec<_>>(), ["first"]);
+}
+
+#[test]
+fn an_agent_says_the_same_built_as_it_does_by_changes() {
+    let (owner, bot, group) = (id(ResourceKind::User, 0), id(ResourceKind::User, 1), id(ResourceKind::Group, 0));
+    let Change::Put(mut agent) = resource(bot, ResourceKind::Agent, "", Some(7)) else { panic!("a resource") };
+    agent.attributes.insert("agentUserName".into(), json!("Bot"));
+    agent.attributes.insert("owners".into(), json!([{ "value": owner.to_string() }]));
+    let puts = [
+        Change::Put(agent),
+        resource(owner, ResourceKind::User, "owner", None),
+        resource(group, ResourceKind::Group, "bots", None),
+    ];
+    let mut by_changes = Directory::new(vec![authority()]);
+    by_changes.apply(1, &puts);
+    by_changes.apply(2, [&Change::Members { group, added: vec![bot], removed: Vec::new() }]);
+    let mut builder = Builder::new(vec![authority()]);
+    let parts = puts.map(|put| match put {
+        Change::Put(one) if one.id == bot => Part::Resource(one, vec![group]),
+        Change::Put(one) => Part::Resource(one, Vec::new()),
+        _ => panic!("a resource"),
+    });
+    builder.add(2, parts);
+    for directory in [by_changes, builder.finish()] {
+        let agent = directory.agent_by_name(&"okta".into(), "bot").unwrap();
+        assert_eq!((agent.who.id, agent.who.active, &*agent.owners), (bot, true, &[owner][..]));
+        assert_eq!(directory.active_owners(agent).map(|owner| &*owner.user_name).collect::<Vec<_>>(), ["owner"]);
+        assert_eq!(directory.groups_of(bot), BTreeSet::from([group]));
+        assert!(directory.user(bot).is_none() && directory.user_by_name(&"okta".into(), "bot").is_none());
+    }
 }

@@ -260,6 +260,6 @@ impl Store for Remembering {
     async fn grants(&self, _: &GrantSelect) -> Result<Vec<GrantRecord>, StoreError> { never() }
     async fn record_receipt(&self, _: GrantId, _: &Receipt, _: bool) -> Result<(), StoreError> { never() }
     async fn audit_rows(&self, _: i64, _: usize) -> Result<Vec<audit::Row>, StoreError> { never() }
-    async fn feed_directory(&self, _: TakeFn) -> Result<(), StoreError> { never() }
+    async fn feed_directory(&self, _: Vec<String>, _: TakeFn) -> Result<(), StoreError> { never() }
     async fn ping(&self) -> Result<(), StoreError> { never() }
 }

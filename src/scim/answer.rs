@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{ScimState, error::Failure};
 use crate::{
-    identity::{Projection, Relation, Resource, ResourceId, ResourceKind, location, render},
+    identity::{Projection, Relation, Resource, ResourceKind, location, render},
     store::MemberRecord,
 };
 
@@ -55,7 +55,12 @@ pub(super) async fn resource(
     resource: &Resource,
     projection: &Projection,
 ) -> Result<Response, Failure> {
-    let mut response = json(status, &value(state, resource, projection).await?);
+    let relations = match resource.kind {
+        _ if !shows_relations(resource.kind, projection) => Vec::new(),
+        ResourceKind::Group => state.store.members(resource.id).await?,
+        ResourceKind::User | ResourceKind::Agent => state.store.groups_of(resource.id).await?,
+    };
+    let mut response = json(status, &value(state, resource, &relations, projection));
     set(&mut response, header::ETAG, &resource.etag());
     set(&mut response, header::LOCATION, &location(resource.kind, resource.id, &state.base));
     Ok(response)
@@ -68,11 +73,23 @@ pub(super) fn no_content(resource: &Resource) -> Response {
     response
 }
 
-/// A resource as JSON. Members of a group, and the groups that someone is in, are read only if they are shown.
-pub(super) async fn value(state: &ScimState, resource: &Resource, projection: &Projection) -> Result<Value, Failure> {
-    let relations = relations(state, resource.kind, resource.id, projection).await?;
+/// A resource as JSON, with the members of a group or the groups of a user.
+pub(super) fn value(
+    state: &ScimState,
+    resource: &Resource,
+    relations: &[MemberRecord],
+    projection: &Projection,
+) -> Value {
     let relations = relations.iter().map(|one| Relation { id: one.id, kind: one.kind, name: &one.name });
-    Ok(render(resource, relations, &state.base, projection))
+    render(resource, relations, &state.base, projection)
+}
+
+/// Whether members of a group, or groups of a user, are shown: else they need not be read.
+pub(super) fn shows_relations(kind: ResourceKind, projection: &Projection) -> bool {
+    projection.wants(match kind {
+        ResourceKind::Group => "members",
+        ResourceKind::User | ResourceKind::Agent => "groups",
+    })
 }
 
 /// Sets a header, if the value can be one.
@@ -80,17 +97,4 @@ pub(super) fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
-}
-
-async fn relations(
-    state: &ScimState,
-    kind: ResourceKind,
-    id: ResourceId,
-    projection: &Projection,
-) -> Result<Vec<MemberRecord>, Failure> {
-    Ok(match kind {
-        ResourceKind::Group if projection.wants("members") => state.store.members(id).await?,
-        ResourceKind::User | ResourceKind::Agent if projection.wants("groups") => state.store.groups_of(id).await?,
-        _ => Vec::new(),
-    })
 }

@@ -55,10 +55,13 @@ async fn revive(state: &ScimState, caller: &Caller, whole: Whole) -> Result<Opti
         filter: Some(Filter::Compare(path, CompareOp::Eq, name.into())),
         start: Start::Index(1),
         count: 1,
+        related: true,
     };
     let is_same = move |user: &Resource| !user.active() && user.external_id.as_ref() == Some(&external_id);
-    let Some(user) = state.store.list(&query).await?.resources.into_iter().find(&is_same) else { return Ok(None) };
-    for group in state.store.groups_of(user.id).await? {
+    let found = state.store.list(&query).await?;
+    let mut found = found.resources.into_iter().zip(found.relations);
+    let Some((user, groups)) = found.find(|(user, _)| is_same(user)) else { return Ok(None) };
+    for group in groups {
         leave(state, caller, group.id, user.id).await?;
     }
     disown(state, caller, user.id).await?;
@@ -98,6 +101,7 @@ async fn disown(state: &ScimState, caller: &Caller, user: ResourceId) -> Result<
         filter: Some(Filter::Compare(path, CompareOp::Eq, user.to_string().into())),
         start: Start::Index(1),
         count: usize::MAX,
+        related: false,
     };
     if !state.settings.agents {
         return Ok(());

@@ -103,7 +103,7 @@ impl<'a> Lister<'a> {
             };
             let page = self.page(part, begin, count.saturating_sub(resources.len())).await?;
             total += page.total.unwrap_or_default();
-            self.show(part.0, &page, &mut resources).await?;
+            self.show(part.0, &page, &mut resources);
         }
         Ok(List { total: Some(total), start_index: Some(start), next_cursor: None, resources })
     }
@@ -122,7 +122,7 @@ impl<'a> Lister<'a> {
             let page = self.page(part, Start::After(place), count.saturating_sub(resources.len())).await?;
             total = total.zip(page.total).map(|(before, more)| before + more);
             next = next.or(page.next.map(|place| Cursor { part: number, place }));
-            self.show(part.0, &page, &mut resources).await?;
+            self.show(part.0, &page, &mut resources);
         }
         let next_cursor = next.map(|cursor| walk.write(cursor, now));
         Ok(List { total, start_index: None, next_cursor, resources })
@@ -134,15 +134,17 @@ impl<'a> Lister<'a> {
         start: Start,
         count: usize,
     ) -> Result<Page, Failure> {
-        let query = ListQuery { idp: self.caller.idp.clone(), kind: *kind, filter: filter.clone(), start, count };
+        let related = answer::shows_relations(*kind, &self.params.projection(*kind));
+        let (idp, filter) = (self.caller.idp.clone(), filter.clone());
+        let query = ListQuery { idp, kind: *kind, filter, start, count, related };
         Ok(self.state.store.list(&query).await?)
     }
 
-    async fn show(&self, kind: ResourceKind, page: &Page, shown: &mut Vec<Value>) -> Result<(), Failure> {
+    fn show(&self, kind: ResourceKind, page: &Page, shown: &mut Vec<Value>) {
         let projection = self.params.projection(kind);
-        for resource in &page.resources {
-            shown.push(answer::value(self.state, resource, &projection).await?);
+        let relations = page.relations.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
+        for (resource, relations) in page.resources.iter().zip(relations) {
+            shown.push(answer::value(self.state, resource, relations, &projection));
         }
-        Ok(())
     }
 }

@@ -30,7 +30,7 @@ use crate::{
     cluster::Cluster,
     config::{Component, Config, Omissible, PatchAnswer, StoreUrl, UnknownMembers},
     credential::oidc::OidcProvider,
-    directory::{Change, Directory, DirectoryCell},
+    directory::{Builder, Change, Directory, DirectoryCell, Part},
     identity::IdpName,
     interceptor::{self, InterceptorState, NobodyToTell, Notify, Refusals},
     issuer::{self, Clients, IssuerState},
@@ -264,7 +264,7 @@ async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -
         cell.store(Arc::new(next));
     });
     let store = SqlStore::open(&config.store, Arc::clone(clock), on_commit)?;
-    directory.store(Arc::new(load(&store, Directory::new(config.link_authorities())).await?));
+    directory.store(Arc::new(load(&store, Builder::new(config.link_authorities())).await?));
     let now = directory.load();
     info!(store = %config.store, seq = now.seq(), "store open");
     // Their identity provider could not deactivate them.
@@ -279,16 +279,17 @@ async fn open_store(config: &Config, clock: &Clock, directory: &DirectoryCell) -
 
 /// A Directory as the store has it. One thread reads, another takes in, and between them are a few chunks at most: a
 /// million resources don't stand in memory twice.
-async fn load(store: &SqlStore, mut directory: Directory) -> Result<Directory, StoreError> {
-    let (sender, chunks) = mpsc::sync_channel::<(i64, Vec<Change>)>(2);
+async fn load(store: &SqlStore, mut builder: Builder) -> Result<Directory, StoreError> {
+    let (sender, chunks) = mpsc::sync_channel::<(i64, Vec<Part>)>(2);
+    let attributes = builder.attributes();
     let building = spawn_blocking(move || {
-        for (seq, changes) in chunks {
-            directory.apply(seq, &changes);
+        for (seq, parts) in chunks {
+            builder.add(seq, parts);
         }
-        directory
+        builder.finish()
     });
     // If nobody takes it any more, `building` tells why.
-    store.feed_directory(Box::new(move |seq, changes| drop(sender.send((seq, changes))))).await?;
+    store.feed_directory(attributes, Box::new(move |seq, parts| drop(sender.send((seq, parts))))).await?;
     building.await.map_err(|error| StoreError::Failed(format!("the directory was not built: {error}")))
 }
 

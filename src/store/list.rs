@@ -1,5 +1,6 @@
 //! What is listed, from where on, and a page of it.
 
+use super::MemberRecord;
 use crate::identity::{Filter, IdpName, Resource, ResourceKind, Sort};
 
 /// What to list.
@@ -15,13 +16,18 @@ pub struct ListQuery {
     pub start: Start,
     /// How many at most.
     pub count: usize,
+    /// Whether each comes with its relations.
+    pub related: bool,
 }
 
 impl ListQuery {
-    /// Whether only reading the whole directory answers it: no index has its filter, or its order.
-    pub fn reads_all(&self) -> bool {
+    /// Whether it may read a whole directory: no index has its filter, or its order, or it asks for the members of many
+    /// groups.
+    pub fn may_read_all(&self) -> bool {
         let unindexed = self.filter.as_ref().is_some_and(|filter| filter.indexable(self.kind).is_none());
-        unindexed || matches!(&self.start, Start::Sorted(sort, _) if !sort.is_by_name(self.kind))
+        unindexed
+            || matches!(&self.start, Start::Sorted(sort, _) if !sort.is_by_name(self.kind))
+            || (self.related && self.kind == ResourceKind::Group && self.filter.is_none())
     }
 }
 
@@ -44,6 +50,8 @@ pub struct Page {
     pub total: Option<usize>,
     /// These.
     pub resources: Vec<Resource>,
+    /// Of each of these, if asked for: a group's direct members, a user's direct groups, in stable order.
+    pub relations: Vec<Vec<MemberRecord>>,
     /// The place after which the next page begins, where more match.
     pub next: Option<i64>,
 }

@@ -27,7 +27,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     api::{Receipt, RevocationReason},
     audit,
-    directory::Change,
+    directory::{Change, Part},
     identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
     policy::PolicyFacts,
     ticket::SecretHash,
@@ -75,9 +75,9 @@ pub type CheckFn = Box<dyn FnOnce(&Resource) -> Result<(), crate::identity::Scim
 /// Called with each committed batch, in order and before any of its writers is answered: the Directory's feed.
 pub type OnCommit = Box<dyn FnMut(i64, &[Change]) + Send>;
 
-/// Called with the changes that build a Directory, some at a time, and with the feed's number of the moment of which they
-/// all are; at least once.
-pub type TakeFn = Box<dyn FnMut(i64, Vec<Change>) + Send>;
+/// Called with what makes a Directory, some at a time, and with the feed's number of the moment of which it all is; at
+/// least once.
+pub type TakeFn = Box<dyn FnMut(i64, Vec<Part>) + Send>;
 
 /// Everything durable. All writes are durable when they return.
 #[async_trait]
@@ -203,8 +203,8 @@ pub trait Store: Send + Sync {
     }
 
     // --- whole ---------------------------------------------------------------------------------------------------
-    /// Everything the Directory needs, as of one moment.
-    async fn feed_directory(&self, take: TakeFn) -> Result<(), StoreError>;
+    /// Everything the Directory needs, as of one moment: of each resource's attributes, those of these names.
+    async fn feed_directory(&self, attributes: Vec<String>, take: TakeFn) -> Result<(), StoreError>;
     /// Writes all of it, as of one moment, into a new file; tells how far that has come.
     async fn backup(&self, _file: &Path) -> Result<AuditHead, StoreError> {
         Err(StoreError::Limit("this store is not kept in a file: back it up with its own database's tools".into()))

@@ -23,7 +23,7 @@ pub mod epoch;
 pub mod grants;
 pub mod idps;
 mod issue;
-mod load;
+pub mod load;
 pub mod members;
 mod owners;
 pub mod query;

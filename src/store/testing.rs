@@ -8,7 +8,7 @@ use std::{
 use crate::config::StoreUrl;
 
 /// Names the server, without a query.
-const SERVER: &str = "SCIM_TEKTON_TEST_POSTGRES";
+const SERVER: &str = "POSTGRES_FOR_TESTS";
 
 /// The store that stands for a path: on a server, a schema of its own.
 pub(crate) fn url(path: &Path) -> StoreUrl {

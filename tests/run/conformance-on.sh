@@ -7,10 +7,8 @@ on=$1
 scratch=$(mktemp -d)
 case $on in
 sqlite) store=sqlite://$scratch/store.db ;;
-postgres) store=$SCIM_TEKTON_TEST_POSTGRES ;;
+postgres) store=$POSTGRES_FOR_TESTS ;;
 esac
-# Ours refuses what it does not know of SCIM_TEKTON_….
-unset SCIM_TEKTON_TEST_POSTGRES
 # Two ports that were free a moment ago.
 read -r http admin < <(python3 -c '
 import socket

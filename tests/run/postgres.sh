@@ -1,5 +1,5 @@
 #!/bin/bash
-# postgres.sh COMMAND...: starts a PostgreSQL of its own (Debian's), runs the command with SCIM_TEKTON_TEST_POSTGRES, its URL, and ends it.
+# postgres.sh COMMAND...: starts a PostgreSQL of its own (Debian's), runs the command with POSTGRES_FOR_TESTS, its URL, and ends it.
 # Its files and its socket are in a folder that is removed at the end; it listens on 127.0.0.1.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -24,12 +24,12 @@ log=$RESULTS/postgres.log
 run "making a PostgreSQL database" "${as[@]}" "$bin/initdb" --pgdata="$scratch/data" --username=tekton --auth=trust --encoding=UTF8 \
   --locale=C.UTF-8 >"$log" 2>&1 || die "initdb failed: $(tail -n 1 "$log")"
 # A store holds five connections, and every test has a store.
-# Told to end (TERM), it would wait for whoever is connected; told so by INT, it ends them.
+# Told to end (TERM), it would wait for whoever is connected, and write everything down, which is thrown away in the next moment.
 serve() {
   cd "$scratch"
   "${as[@]}" "$bin/postgres" -D "$scratch/data" -k "$scratch" -h 127.0.0.1 -p "$port" -c max_connections=300 -c shared_buffers=256MB \
     >>"$log" 2>&1 &
-  trap 'kill -INT $!' TERM
+  trap 'kill -QUIT $!' TERM
   while kill -0 $! 2>/dev/null; do wait $! || true; done
 }
 start serve
@@ -40,5 +40,5 @@ for ((tries = 0; tries < 150; tries++)); do
   sleep 0.2
 done
 ((tries < 150)) || die "PostgreSQL was not ready after 30 s (see $log)."
-export SCIM_TEKTON_TEST_POSTGRES=postgres://tekton@127.0.0.1:$port/postgres
+export POSTGRES_FOR_TESTS=postgres://tekton@127.0.0.1:$port/postgres
 run "" "$@"

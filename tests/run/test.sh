@@ -11,7 +11,7 @@ code=0
 run "building and running the library's tests" record library cargo test --release --locked --lib || code=$?
 # One contract for both databases, and what is so of PostgreSQL alone.
 run "the store's tests run on PostgreSQL" record postgres \
-  tests/run/postgres.sh cargo test --release --locked --lib -- --include-ignored store:: scim::tests:: cli::tests:: || code=$?
+  tests/run/postgres.sh cargo test --release --locked --lib -- --include-ignored store:: scim:: cli:: || code=$?
 use_cluster
 CONFIG=tests/suite/config.yaml run "" tests/run/install.sh
 run "the suite runs" record suite "$ENTER" "$SUITE" || code=$?

@@ -27,7 +27,14 @@ impl Server {
 }
 
 async fn names(store: &SqlStore, kind: ResourceKind) -> Vec<String> {
-    let query = ListQuery { idp: IdpName::from("okta"), kind, filter: None, start: Start::Index(1), count: 10_000 };
+    let query = ListQuery {
+        idp: IdpName::from("okta"),
+        kind,
+        filter: None,
+        start: Start::Index(1),
+        count: 10_000,
+        related: false,
+    };
     let all = store.list(&query).await.unwrap().resources;
     let mut names: Vec<_> = all.iter().map(|resource| resource.name().to_owned()).collect();
     names.sort();

@@ -337,8 +337,8 @@ impl Store for WatchedStore {
     async fn audit_rows(&self, after: i64, limit: usize) -> Done<Vec<audit::Row>> {
         self.kept.store.audit_rows(after, limit).await
     }
-    async fn feed_directory(&self, take: TakeFn) -> Done<()> {
-        self.kept.store.feed_directory(take).await
+    async fn feed_directory(&self, attributes: Vec<String>, take: TakeFn) -> Done<()> {
+        self.kept.store.feed_directory(attributes, take).await
     }
     async fn ping(&self) -> Done<()> {
         self.kept.store.ping().await

@@ -124,7 +124,7 @@ pub(super) async fn find(
 ) -> Result<Option<Resource>, StoreError> {
     let path = AttrPath { schema: None, name: attribute.into(), sub: None };
     let filter = Some(Filter::Compare(path, CompareOp::Eq, value.into()));
-    let query = ListQuery { idp: idp.clone(), kind, filter, start: Start::Index(1), count: 1 };
+    let query = ListQuery { idp: idp.clone(), kind, filter, start: Start::Index(1), count: 1, related: false };
     Ok(state.store.list(&query).await?.resources.into_iter().next())
 }
 

@@ -26,7 +26,14 @@ pub(super) async fn page(
             continue;
         }
         let start = Start::After(if idp.as_str() == first { place } else { 0 });
-        let query = ListQuery { idp: idp.clone(), kind, filter: filter.clone(), start, count: most - found.len() };
+        let query = ListQuery {
+            idp: idp.clone(),
+            kind,
+            filter: filter.clone(),
+            start,
+            count: most - found.len(),
+            related: false,
+        };
         let page = control.store.list(&query).await?;
         found.extend(page.resources);
         if let Some(next) = page.next {

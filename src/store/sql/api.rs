@@ -98,7 +98,7 @@ impl Store for SqlStore {
 
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let query = query.clone();
-        if query.reads_all() {
+        if query.may_read_all() {
             return self.readers.read_long(move |conn| query::list(conn, &query)).await;
         }
         self.read(move |conn| query::list(conn, &query)).await
@@ -201,8 +201,8 @@ impl Store for SqlStore {
         self.write(move |tx| log::erase_name(tx, user)).await
     }
 
-    async fn feed_directory(&self, take: TakeFn) -> Result<(), StoreError> {
-        self.read(|conn| load::feed(conn, take)).await
+    async fn feed_directory(&self, attributes: Vec<String>, take: TakeFn) -> Result<(), StoreError> {
+        self.read(move |conn| load::feed(conn, &attributes, take)).await
     }
 
     async fn backup(&self, file: &Path) -> Result<AuditHead, StoreError> {

@@ -157,6 +157,14 @@ impl Plan<'_> {
     }
 }
 
+/// What a resource is shown with: a group's direct members, else the direct groups that someone is in.
+pub fn related(conn: &Conn, kind: ResourceKind, id: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
+    match kind {
+        ResourceKind::Group => of_group(conn, id),
+        ResourceKind::User | ResourceKind::Agent => groups_of(conn, id),
+    }
+}
+
 /// The direct members of a group.
 pub fn of_group(conn: &Conn, group: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
     records(

@@ -9,7 +9,7 @@ use super::{
     sorted,
 };
 use crate::{
-    identity::{Filter, IndexedAttribute, ResourceId, ResourceKind, fold},
+    identity::{Filter, IndexedAttribute, Resource, ResourceId, ResourceKind, fold},
     store::{ListQuery, Page, Start, StoreError},
 };
 
@@ -21,6 +21,15 @@ pub const AFTER: &str = "p.idp = ?1 AND p.kind = ?2 AND p.ordinal > ?3 ORDER BY 
 
 /// A page of resources.
 pub fn list(conn: &Conn, query: &ListQuery) -> Result<Page, StoreError> {
+    let mut page = page(conn, query)?;
+    if query.related {
+        let relations = page.resources.iter().map(|one| members::related(conn, one.kind, one.id));
+        page.relations = relations.collect::<Result<_, _>>()?;
+    }
+    Ok(page)
+}
+
+fn page(conn: &Conn, query: &ListQuery) -> Result<Page, StoreError> {
     let idp = resources::idp(conn, &query.idp)?;
     let mut taken = Taken { query, seen: 0, last: 0, page: Page::default() };
     match (&query.start, &query.filter) {
@@ -111,7 +120,7 @@ fn unfiltered(conn: &Conn, idp: i64, query: &ListQuery) -> Result<Page, StoreErr
             let filter = "p.idp = ?1 AND p.kind = ?2 ORDER BY p.ordinal LIMIT ?3 OFFSET ?4";
             let skip = whole(index.saturating_sub(1));
             let found = select(conn, filter, params![idp, kind, whole(query.count), skip])?;
-            Ok(Page { total, resources: found.into_iter().map(|stored| stored.resource).collect(), next: None })
+            Ok(Page { total, resources: resources(found), ..Page::default() })
         }
         Start::After(place) => {
             // One more than asked for tells whether there is another page.
@@ -119,9 +128,13 @@ fn unfiltered(conn: &Conn, idp: i64, query: &ListQuery) -> Result<Page, StoreErr
             let more = found.len() > query.count;
             found.truncate(query.count);
             let next = more.then(|| found.last().map_or(place, |last| last.ordinal));
-            Ok(Page { total, resources: found.into_iter().map(|stored| stored.resource).collect(), next })
+            Ok(Page { total, resources: resources(found), next, ..Page::default() })
         }
     }
+}
+
+pub fn resources(found: Vec<Stored>) -> Vec<Resource> {
+    found.into_iter().map(|stored| stored.resource).collect()
 }
 
 pub fn total(conn: &Conn, idp: i64, kind: ResourceKind) -> Result<usize, StoreError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{
     conn::{Conn, params},
-    query::{matching, select, total, whole},
+    query::{matching, resources, select, total, whole},
     rows::Kind,
 };
 use crate::{
@@ -25,8 +25,8 @@ pub fn list(conn: &Conn, idp: i64, query: &ListQuery, sort: &Sort, index: usize)
             &by_name(sort.is_descending()),
             params![idp, Kind(query.kind), whole(query.count), whole(skip)],
         )?;
-        let resources = found.into_iter().map(|stored| stored.resource).collect();
-        return Ok(Page { total: Some(total(conn, idp, query.kind)?), resources, next: None });
+        let total = total(conn, idp, query.kind)?;
+        return Ok(Page { total: Some(total), resources: resources(found), ..Page::default() });
     }
     if index > MAX_INDEX {
         let detail = format!(
@@ -43,11 +43,11 @@ pub fn list(conn: &Conn, idp: i64, query: &ListQuery, sort: &Sort, index: usize)
         }
         Ok(true)
     })?;
-    let mut resources = Vec::new();
+    let mut found = Vec::new();
     for (_, ordinal) in best.into_iter().skip(skip) {
-        resources.extend(select(conn, "p.ordinal = ?1", [ordinal])?.into_iter().map(|stored| stored.resource));
+        found.extend(select(conn, "p.ordinal = ?1", [ordinal])?);
     }
-    Ok(Page { total: Some(seen), resources, next: None })
+    Ok(Page { total: Some(seen), resources: resources(found), ..Page::default() })
 }
 
 /// A page in the order of names.

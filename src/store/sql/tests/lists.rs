@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     identity::{AttrPath, CompareOp, Filter, Resource},
-    store::{ListQuery, Page, Start},
+    store::{ListQuery, MemberRecord, Page, Start},
 };
 
 fn compare(name: &str, op: CompareOp, value: &str) -> Filter {
@@ -13,7 +13,11 @@ fn compare(name: &str, op: CompareOp, value: &str) -> Filter {
 }
 
 async fn list(world: &World, kind: ResourceKind, filter: Option<Filter>, index: usize, count: usize) -> Page {
-    world.store.list(&ListQuery { idp: okta(), kind, filter, start: Start::Index(index), count }).await.unwrap()
+    world
+        .store
+        .list(&ListQuery { idp: okta(), kind, filter, start: Start::Index(index), count, related: false })
+        .await
+        .unwrap()
 }
 
 fn names(page: &Page) -> Vec<&str> {
@@ -52,7 +56,7 @@ async fn an_indexed_filter_finds_the_one() {
         compare("id", CompareOp::Eq, &alice.id.to_string()),
     ] {
         let page = list(&world, ResourceKind::User, Some(filter), 1, 10).await;
-        assert_eq!(page, Page { total: Some(1), resources: vec![alice.clone()], next: None });
+        assert_eq!(page, Page { total: Some(1), resources: vec![alice.clone()], ..Page::default() });
     }
     let page = list(&world, ResourceKind::Group, Some(compare("displayName", CompareOp::Eq, "deployers")), 1, 10).await;
     assert_eq!((page.total.unwrap(), page.resources[0].id), (1, deployers));
@@ -119,4 +123,32 @@ async fn an_idp_has_at_most_two_live_tokens() {
     assert_eq!(tokens[2], revoked);
     assert_eq!(tokens[1].hash, Some(SecretHash::of("2")));
     assert!(!serde_json::to_string(&tokens).unwrap().contains("hash"));
+}
+
+#[tokio::test]
+async fn a_page_comes_with_the_relations_of_each_if_they_are_asked_for() {
+    let world = World::new().await;
+    let [alice, bob] = [world.user("alice").await, world.user("bob").await];
+    world.group("none", &[]).await;
+    let inner = world.group("inner", &[bob, alice]).await;
+    world.group("outer", &[inner, bob]).await;
+    for (kind, related) in [(ResourceKind::User, true), (ResourceKind::Group, true), (ResourceKind::User, false)] {
+        let query = ListQuery { idp: okta(), kind, filter: None, start: Start::Index(1), count: 10, related };
+        let page = world.store.list(&query).await.unwrap();
+        let mut relations = Vec::new();
+        for resource in page.resources.iter().filter(|_| related) {
+            relations.push(match kind {
+                ResourceKind::User | ResourceKind::Agent => world.store.groups_of(resource.id).await.unwrap(),
+                ResourceKind::Group => world.store.members(resource.id).await.unwrap(),
+            });
+        }
+        assert_eq!(page.relations, relations);
+        let joined = |all: &Vec<MemberRecord>| all.iter().map(|one| one.name.clone()).collect::<Vec<_>>().join(" ");
+        let names: Vec<_> = relations.iter().map(joined).collect();
+        let expected: &[&str] = match kind {
+            ResourceKind::User | ResourceKind::Agent => &["inner", "inner outer"],
+            ResourceKind::Group => &["", "alice bob", "bob inner"],
+        };
+        assert_eq!(names, if related { expected } else { &[] });
+    }
 }

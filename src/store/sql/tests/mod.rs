@@ -28,7 +28,7 @@ pub use crate::{
     api::ObjectRef,
     audit,
     config::StoreUrl,
-    directory::{Change, Directory, SubjectRef},
+    directory::{Builder, Change, Directory, SubjectRef},
     identity::{Edit, IdpName, MemberOp, ResourceId, ResourceKind},
     policy::PolicyFacts,
     store::{
@@ -55,11 +55,11 @@ pub fn okta() -> IdpName {
 
 /// The Directory that a store feeds.
 pub async fn loaded(store: &SqlStore) -> Result<Directory, StoreError> {
-    let directory = Arc::new(Mutex::new(Directory::default()));
-    let into = Arc::clone(&directory);
-    store.feed_directory(Box::new(move |seq, changes| into.lock().unwrap().apply(seq, &changes))).await?;
-    let loaded = directory.lock().unwrap().clone();
-    Ok(loaded)
+    let builder = Arc::new(Mutex::new(Builder::default()));
+    let (attributes, into) = (Builder::default().attributes(), Arc::clone(&builder));
+    store.feed_directory(attributes, Box::new(move |seq, parts| into.lock().unwrap().add(seq, parts))).await?;
+    let built = std::mem::take(&mut *builder.lock().unwrap());
+    Ok(built.finish())
 }
 
 impl World {

@@ -5,7 +5,7 @@ use crate::{
     api::GrantPhase,
     store::{
         GrantSelect,
-        sql::{entitlement, grants, query, runs, sorted},
+        sql::{entitlement, grants, load, query, runs, sorted},
     },
 };
 
@@ -50,6 +50,18 @@ async fn what_is_asked_often_goes_by_an_index_that_holds_little() {
         assert!(plan.contains(&format!("INDEX {index}")), "{index}: {plan}");
     }
     assert!(!plan.contains("SCAN grants"), "{plan}");
+}
+
+#[tokio::test]
+async fn the_directory_is_read_in_the_order_of_the_tables() {
+    let world = World::in_a_file().await;
+    for (sql, index) in [
+        (load::AFTER, "SEARCH resources USING INTEGER PRIMARY KEY (rowid>?)"),
+        (load::MEMBERSHIPS, "SEARCH members USING COVERING INDEX members_member (member_id>? AND member_id<?)"),
+    ] {
+        let plan = world.plan(sql.to_owned(), || vec![Box::new(1), Box::new(2)]).await;
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
 }
 
 #[tokio::test]
