@@ -5,6 +5,7 @@
 //! A command that answers a question ends with 0 for yes and 1 for no, and with 2 where it could not tell: a test that
 //! expects a denial must not be content with a missing file.
 
+mod agents;
 mod audit;
 mod backup;
 mod client;
@@ -60,6 +61,9 @@ enum Command {
     /// The groups in the Directory
     #[command(subcommand)]
     Groups(groups::Groups),
+    /// The Agents in the Directory
+    #[command(subcommand)]
+    Agents(agents::Agents),
     /// Whose account at a source-code host is whose
     #[command(subcommand)]
     Links(links::Links),
@@ -169,6 +173,7 @@ async fn ask(client: &Client, command: Command) -> Result<(), CliError> {
         Command::Idp(command) => command.run(client).await,
         Command::Users(command) => command.run(client).await,
         Command::Groups(command) => command.run(client).await,
+        Command::Agents(command) => command.run(client).await,
         Command::Links(command) => command.run(client).await,
         Command::Grants(command) => command.run(client).await,
         Command::Explain(command) => command.run(client).await,
@@ -219,6 +224,9 @@ mod tests {
             "scim-tekton links import links.csv --keep-going",
             "scim-tekton users show alice@example.com",
             "scim-tekton groups list --limit 10",
+            "scim-tekton agents list --filter active",
+            "scim-tekton agents show release-bot",
+            "scim-tekton agents import agents.jsonl --idp okta",
             "scim-tekton links list --host github.com --denied",
             "scim-tekton links show github.com/583231",
             "scim-tekton groups show deployers",

@@ -180,7 +180,7 @@ impl Directory {
             .filter_map(|(.., handle)| self.actor_at(*handle))
     }
 
-    /// Accounts at hosts, each with one who claims it, active or not: by host and number, from behind this account on.
+    /// Accounts at hosts, each with one who claims it, active or not, Agents among them: by host and number, from behind this account on.
     pub fn links_after(&self, after: Option<(&str, u64)>) -> impl Iterator<Item = (&Arc<str>, u64, &Arc<User>)> {
         let start = match after {
             None => Bound::Unbounded,
@@ -191,7 +191,7 @@ impl Directory {
             },
         };
         self.links.range((start, Bound::Unbounded)).filter_map(|(place, account, handle)| {
-            Some((&self.authorities.get(*place)?.host, *account, self.user_at(*handle)?))
+            Some((&self.authorities.get(*place)?.host, *account, self.actor_at(*handle)?))
         })
     }
 

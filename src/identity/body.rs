@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Edit, MemberOp, Mode, Resource, ResourceKind, ScimError, ScimType, immutable,
+    Edit, Limits, MemberOp, Mode, Resource, ResourceKind, ScimError, ScimType, immutable,
     patch::{Document, Expanded, complete_extensions, expand, same_id},
 };
 
@@ -17,7 +17,7 @@ pub struct Whole {
 
 impl Whole {
     /// Reads and checks a body.
-    pub fn read(body: Value, kind: ResourceKind, mode: Mode) -> Result<Self, ScimError> {
+    pub fn read(limits: Limits, body: Value, kind: ResourceKind, mode: Mode) -> Result<Self, ScimError> {
         let Value::Object(body) = body else {
             let detail = format!("expected a {} object", kind.as_str());
             return Err(ScimError::bad(ScimType::InvalidSyntax, detail));
@@ -25,7 +25,7 @@ impl Whole {
         if mode == Mode::Strict && !body.contains_key("schemas") {
             return Err(ScimError::bad(ScimType::InvalidSyntax, "expected schemas to be stated"));
         }
-        let Expanded { operations, members, id, .. } = expand(body, false, kind, mode)?;
+        let Expanded { operations, members, id, .. } = expand(limits, body, false, kind, mode)?;
         let mut document = Document::whole();
         for operation in operations {
             document.apply(operation, mode)?;
@@ -94,7 +94,7 @@ mod tests {
     use crate::identity::ResourceId;
 
     fn read(kind: ResourceKind, body: Value) -> Result<Edit, ScimError> {
-        Whole::read(body, kind, Mode::Compat).map(Whole::create)
+        Whole::read(Limits::default(), body, kind, Mode::Compat).map(Whole::create)
     }
 
     fn user(body: Value) -> Result<Edit, ScimError> {
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn strict_refuses_what_it_does_not_know() {
-        let strict = |body| Whole::read(body, ResourceKind::User, Mode::Strict).map(Whole::create);
+        let strict = |body| Whole::read(Limits::default(), body, ResourceKind::User, Mode::Strict).map(Whole::create);
         let schemas = json!(["urn:ietf:params:scim:schemas:core:2.0:User"]);
         assert!(strict(json!({"schemas": schemas, "userName": "a"})).is_ok());
         assert!(strict(json!({"schemas": schemas, "userName": "a", "shoeSize": 7})).is_err());
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_put_replaces_all_but_revives_nobody() {
-        let put = |body| Whole::read(body, ResourceKind::User, Mode::Compat).unwrap();
+        let put = |body| Whole::read(Limits::default(), body, ResourceKind::User, Mode::Compat).unwrap();
         let before = current(ResourceKind::User, json!({"userName": "a", "title": "t", "active": false}));
         let after = put(json!({"userName": "a"})).replace(&before).unwrap();
         assert_eq!(Value::Object(after.attributes), json!({"userName": "a", "active": false}));
@@ -183,7 +183,9 @@ mod tests {
     #[test]
     fn a_put_states_its_own_id_or_none() {
         let put = |id: Value| {
-            let whole = Whole::read(json!({"userName": "a", "id": id}), ResourceKind::User, Mode::Compat).unwrap();
+            let whole =
+                Whole::read(Limits::default(), json!({"userName": "a", "id": id}), ResourceKind::User, Mode::Compat)
+                    .unwrap();
             whole.replace(&current(ResourceKind::User, json!({"userName": "a"})))
         };
         assert!(put(json!("00000000-0000-0000-0000-000000000001")).is_ok());
@@ -208,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_put_without_members_empties_the_group() {
-        let whole = Whole::read(json!({"displayName": "g"}), ResourceKind::Group, Mode::Compat).unwrap();
+        let whole =
+            Whole::read(Limits::default(), json!({"displayName": "g"}), ResourceKind::Group, Mode::Compat).unwrap();
         let edit = whole.replace(&current(ResourceKind::Group, json!({"displayName": "g"}))).unwrap();
         assert_eq!(edit.members, vec![MemberOp::Replace(vec![])]);
     }

@@ -22,7 +22,7 @@ pub(super) async fn create(
     params: Params,
     Json(body): Json,
 ) -> Result<Response, Failure> {
-    let whole = Whole::read(body, kind, caller.mode)?;
+    let whole = Whole::read(state.settings.limits.text, body, kind, caller.mode)?;
     let (idp, mut edit) = (caller.idp.clone(), whole.clone().create());
     edit.skip_unknown_members = state.settings.of(&idp).skip_unknown_members;
     let created = settle(&state, |store| async move { store.create(&idp, kind, edit).await }).await;

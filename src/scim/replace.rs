@@ -22,7 +22,7 @@ pub(super) async fn replace(
     Json(body): Json,
 ) -> Result<Response, Failure> {
     let id = parse(kind, &id)?;
-    let whole = Whole::read(body, kind, caller.mode)?;
+    let whole = Whole::read(state.settings.limits.text, body, kind, caller.mode)?;
     let condition = Precondition::read(&headers);
     let idp = caller.idp;
     let skip_unknown_members = state.settings.of(&idp).skip_unknown_members;

@@ -106,6 +106,11 @@ impl ScimState {
         Self { store, clock, enforce, tokens, settings: Arc::new(settings), base, writes: TaskTracker::new() }
     }
 
+    /// Whether there is this type of resource here.
+    pub fn serves(&self, kind: ResourceKind) -> bool {
+        self.settings.kinds().contains(&kind)
+    }
+
     /// A filter within the configured limits, read as leniently as any IdP's is.
     pub fn filter(&self, text: &str, kind: ResourceKind) -> Result<Filter, ScimError> {
         Filter::parse_within(self.settings.limits.text, text, kind, Mode::Compat)

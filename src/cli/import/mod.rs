@@ -7,7 +7,7 @@ mod reader;
 mod resources;
 
 pub(super) use links::Import as Links;
-pub(super) use resources::{Groups, Users};
+pub(super) use resources::{Agents, Groups, Users};
 
 use std::{fmt, future::Future, io::Stderr, path::Path, time::Instant};
 

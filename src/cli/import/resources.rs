@@ -52,10 +52,29 @@ pub(in crate::cli) struct Groups {
     output: Output,
 }
 
+/// What to import.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Agents {
+    /// SCIM Agents as JSON lines, or a `ListResponse`; - for stdin. Owners are named by the ids that this server gave
+    file: PathBuf,
+    /// The IdP whose they are; one that is there already is found by externalId, else by agentUserName
+    #[arg(long)]
+    idp: String,
+    #[command(flatten)]
+    output: Output,
+}
+
 impl Users {
     pub(in crate::cli) async fn run(self, client: &Client) -> Result<(), CliError> {
         let to = ["idps", &self.idp, "import", "users"];
         Import { client, to: &to, name: "userName", members_by: MembersBy::Id }.run(self.file, self.output).await
+    }
+}
+
+impl Agents {
+    pub(in crate::cli) async fn run(self, client: &Client) -> Result<(), CliError> {
+        let to = ["idps", &self.idp, "import", "agents"];
+        Import { client, to: &to, name: "agentUserName", members_by: MembersBy::Id }.run(self.file, self.output).await
     }
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     cli,
     identity::IdpName,
-    server::control::wire::LinkView,
+    server::control::wire::{AgentView, LinkView},
     store::{ListQuery, Start},
 };
 
@@ -60,6 +60,19 @@ async fn users_and_groups_of_files_are_there_afterwards() {
     assert_eq!(names(&store, ResourceKind::Group).await, ["inner", "outer"]);
     let outer: GroupWithUsers = server.client.get(&["groups", "outer"], &[]).await.unwrap();
     assert_eq!(outer.members.len(), 450);
+}
+
+#[tokio::test]
+async fn agents_of_a_file_have_their_owners() {
+    let (server, _) = start_real().await;
+    server.run("users import FILE --idp okta", "{\"userName\": \"alice\"}").await.unwrap();
+    let alice: UserView = server.client.get(&["users", "alice"], &[]).await.unwrap();
+    let bot = json!({"agentUserName": "bot", "owners": [{"value": alice.id}]}).to_string();
+    for _ in 0..2 {
+        server.run("agents import FILE --idp okta", &bot).await.unwrap();
+    }
+    let shown: AgentView = server.client.get(&["agents", "bot"], &[]).await.unwrap();
+    assert_eq!(shown.owners, ["alice"]);
 }
 
 #[tokio::test]

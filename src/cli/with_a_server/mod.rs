@@ -125,7 +125,7 @@ fn serve(store: Arc<dyn Store>, fake: Arc<FakeStore>, directory: DirectoryCell, 
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let seen = Arc::new(Seen::default());
     let clock: Clock = Arc::new(|| DateTime::UNIX_EPOCH);
-    let (tokens, settings) = (Arc::default(), scim::Settings::default());
+    let (tokens, settings) = (Arc::default(), scim::Settings { agents: true, ..scim::Settings::default() });
     let scim = ScimState::new(store.clone(), clock.clone(), Arc::new(NothingToEnforce), tokens, "", settings);
     let state = ControlState {
         store,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     identity::{Edit, IdpName},
-    server::control::wire::{GroupView, LinkState, LinkView, Listed},
+    server::control::wire::{AgentView, GroupView, LinkState, LinkView, Listed},
 };
 
 async fn user(store: &SqlStore, idp: &str, name: &str, active: bool, github: &str) -> ResourceId {
@@ -84,6 +84,35 @@ async fn groups_are_listed_with_the_number_of_their_users() {
         server.client.get(&["groups"], &asked(&[("filter", "displayName sw \"dep\"")])).await.unwrap();
     assert_eq!((page.items.len(), page.items[0].users), (1, 1));
     assert_eq!(names(&server, &[]).await.0, ["alice"]);
+}
+
+#[tokio::test]
+async fn agents_are_shown_with_who_answers_for_them_and_their_links_say_when_nobody_does() {
+    let (server, store) = start_real().await;
+    let alice = user(&store, "okta", "alice", true, "").await;
+    let edit = Edit {
+        attributes: json!({
+            "agentUserName": "bot", "active": true, "owners": [{"value": alice.to_string()}],
+            ACCOUNTS_URN: {"githubId": "7"},
+        })
+        .as_object()
+        .unwrap()
+        .clone(),
+        ..Edit::default()
+    };
+    store.create(&"okta".into(), ResourceKind::Agent, edit).await.unwrap();
+    let page: Listed<AgentView> =
+        server.client.get(&["agents"], &asked(&[("filter", "active eq true")])).await.unwrap();
+    assert_eq!((page.items.len(), &page.items[0].owners[..]), (1, &["alice".to_owned()][..]));
+    let shown: AgentView = server.client.get(&["agents", "BOT"], &[]).await.unwrap();
+    assert_eq!(shown.who.links, ["github.com/7"]);
+    let state = async || -> LinkState {
+        let page: Listed<LinkView> = server.client.get(&["links"], &[]).await.unwrap();
+        page.items[0].state
+    };
+    assert_eq!(state().await, LinkState::Linked);
+    store.delete(&"okta".into(), ResourceKind::User, alice).await.unwrap();
+    assert_eq!(state().await, LinkState::Inactive);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ fn is_sound(kind: ResourceKind, edit: &Edit) -> Result<(), TestCaseError> {
     if let Some(id) = &edit.external_id {
         body.insert("externalId".into(), id.as_str().into());
     }
-    let again = Whole::read(Value::Object(body), kind, Mode::Compat).map(Whole::create);
+    let again = Whole::read(Limits::default(), Value::Object(body), kind, Mode::Compat).map(Whole::create);
     let again = again.map_err(|error| TestCaseError::fail(format!("sent back: {error}: {edit:?}")))?;
     prop_assert_eq!(&again.attributes, &edit.attributes);
     prop_assert_eq!(&again.external_id, &edit.external_id);
@@ -35,7 +35,7 @@ fn no_patch_breaks_a_resource() {
             "userName": "alice", "displayName": "g", "externalId": "e", "active": false,
             "emails": [{"type": "work", "value": "a"}, {"value": "b", "primary": true}], "urn:a:b": {"c": {"d": 1}},
         });
-        current(kind, Whole::read(body, kind, Mode::Compat).map(Whole::create).unwrap())
+        current(kind, Whole::read(Limits::default(), body, kind, Mode::Compat).map(Whole::create).unwrap())
     };
     let (user, group) = (before(ResourceKind::User), before(ResourceKind::Group));
     let modes = prop::sample::select(&[Mode::Compat, Mode::Strict][..]);
@@ -59,7 +59,7 @@ fn no_body_breaks_a_resource() {
     });
     fuzz(3_000, &(prop_oneof![4 => named, 1 => json()], any::<bool>()), |(body, is_user)| {
         let kind = if is_user { ResourceKind::User } else { ResourceKind::Group };
-        let edit = bounded(|| Whole::read(body, kind, Mode::Compat).map(Whole::create))?;
+        let edit = bounded(|| Whole::read(Limits::default(), body, kind, Mode::Compat).map(Whole::create))?;
         edit.map_or(Ok(()), |edit| is_sound(kind, &edit))
     });
 }

@@ -32,6 +32,7 @@ pub(in crate::identity) struct Expanded {
 /// Reads an object. `schemas`, `meta` and what else is readOnly are ignored (RFC 7644 §3.3). What we don't know is ignored
 /// or, in strict mode, refused: `password` too, which we never keep.
 pub(in crate::identity) fn expand(
+    limits: Limits,
     object: Map<String, Value>,
     add: bool,
     kind: ResourceKind,
@@ -58,7 +59,7 @@ pub(in crate::identity) fn expand(
             _ => {}
         }
         // A key that no path can be is no attribute of ours.
-        let place = place(Limits::default(), &key, kind, mode).unwrap_or(Place::Unknown);
+        let place = place(limits, &key, kind, mode).unwrap_or(Place::Unknown);
         member(&mut expanded, &key, place, value, add, kind, mode)?;
     }
     Ok(expanded)

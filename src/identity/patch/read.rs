@@ -78,9 +78,9 @@ fn one(
     let verb = verb(take(&mut operation, "op")?.as_ref(), mode)?;
     let value = take(&mut operation, "value")?;
     let path = match take(&mut operation, "path")? {
-        None | Some(Value::Null) => return pathless(verb, value, kind, mode, operations),
+        None | Some(Value::Null) => return pathless(limits, verb, value, kind, mode, operations),
         Some(Value::String(path)) if path.is_empty() && mode.lenient() => {
-            return pathless(verb, value, kind, mode, operations);
+            return pathless(limits, verb, value, kind, mode, operations);
         }
         Some(Value::String(path)) => path,
         Some(_) => return Err(ScimError::bad(ScimType::InvalidPath, "expected path to be a string")),
@@ -117,7 +117,7 @@ fn one(
                     push_members(operations, members::put(add, &target, value, mode)?);
                 }
                 Place::Known(target) => operations.push(put(add, target, value, mode)?),
-                _ => spread(Map::from_iter([(path, value)]), add, kind, mode, operations)?,
+                _ => spread(limits, Map::from_iter([(path, value)]), add, kind, mode, operations)?,
             }
             Ok(())
         }
@@ -126,6 +126,7 @@ fn one(
 
 /// Okta's `{"op":"replace","value":{"active":false}}`: the value's keys say what changes.
 fn pathless(
+    limits: Limits,
     verb: Verb,
     value: Option<Value>,
     kind: ResourceKind,
@@ -134,19 +135,20 @@ fn pathless(
 ) -> Result<(), ScimError> {
     match (verb, value) {
         (Verb::Remove, _) => Err(ScimError::bad(ScimType::NoTarget, "expected a path to remove")),
-        (verb, Some(Value::Object(value))) => spread(value, verb == Verb::Add, kind, mode, operations),
+        (verb, Some(Value::Object(value))) => spread(limits, value, verb == Verb::Add, kind, mode, operations),
         _ => Err(value_error("the value of an operation without path to be an object")),
     }
 }
 
 fn spread(
+    limits: Limits,
     object: Map<String, Value>,
     add: bool,
     kind: ResourceKind,
     mode: Mode,
     operations: &mut Vec<Operation>,
 ) -> Result<(), ScimError> {
-    let expanded = expand(object, add, kind, mode)?;
+    let expanded = expand(limits, object, add, kind, mode)?;
     // Some attributes that we don't know beside others are ignored; a change of nothing else would be lost in silence.
     if let (Some(key), [], None, None) = (&expanded.unknown, &*expanded.operations, &expanded.members, &expanded.id) {
         let detail = format!("{} has no attribute {key}", kind.as_str());

@@ -18,7 +18,7 @@ use crate::{
     store::StoreError,
 };
 
-/// How many users are written at once: they share the disk's commits. Groups come one after the other, since one may be
+/// How many users, or Agents, are written at once: they share the disk's commits. Groups come one after the other, since one may be
 /// another's member.
 const AT_ONCE: usize = 64;
 
@@ -79,7 +79,7 @@ pub struct Attribute {
 /// Imports resources; answers in their order, when all that they take away is gone. `Err` only if the store failed.
 pub async fn import(state: &ScimState, import: Import) -> Result<Vec<Imported>, StoreError> {
     let Import { idp, kind, resources, members_by } = import;
-    let at_once = if kind == ResourceKind::User { AT_ONCE } else { 1 };
+    let at_once = if kind.acts() { AT_ONCE } else { 1 };
     let one = move |state, resource| {
         let idp = idp.clone();
         async move { one::upsert(&state, &idp, kind, resource, members_by).await }

@@ -27,7 +27,7 @@ pub(super) async fn upsert(
     body.retain(|key, _| !key.eq_ignore_ascii_case("id"));
     let members = if kind == ResourceKind::Group { members::take(&mut body)? } else { None };
     let settings = state.settings.of(idp);
-    let whole = Whole::read(Value::Object(body.clone()), kind, settings.mode)?;
+    let whole = Whole::read(state.settings.limits.text, Value::Object(body.clone()), kind, settings.mode)?;
     let there = there(state, idp, kind, &whole).await?;
     let members = match members {
         Some(members) => Some(members::resolve(state, idp, &members, by).await?),
@@ -102,7 +102,7 @@ async fn there(
     {
         return Ok(Some(there));
     }
-    let attribute = if kind == ResourceKind::User { "userName" } else { "displayName" };
+    let attribute = kind.name_attribute();
     let name = whole.name().unwrap_or_default();
     let there = find(state, idp, kind, attribute, name).await?;
     if whole.external_id().is_some()

@@ -84,6 +84,9 @@ async fn a_filter_is_as_long_and_as_deep_as_is_set_and_no_more_also_in_a_path() 
     for (bytes, expected) in [(60, (200, None)), (61, (400, Some("invalidPath")))] {
         let add = json!([{"op": "add", "path": path(bytes), "value": "work"}]);
         assert_eq!(verdict(&app.patch(&ann, add).await), expected);
+        // The same as a key, which is read as a path.
+        let add = json!([{"op": "add", "value": {path(bytes): "work"}}]);
+        assert_eq!(verdict(&app.patch(&ann, add).await), expected);
     }
 }
 

@@ -23,7 +23,9 @@ pub(super) async fn import(
     let kind = match kind.as_str() {
         "users" => ResourceKind::User,
         "groups" => ResourceKind::Group,
-        _ => return Err(Refusal::not_found("expected users or groups to import".into())),
+        "agents" if control.scim.serves(ResourceKind::Agent) => ResourceKind::Agent,
+        "agents" => return Err(Refusal::bad("expected scim.agents to be set: this server has no Agents")),
+        _ => return Err(Refusal::not_found("expected users, groups or agents to import".into())),
     };
     let idp = IdpName::from(idp.as_str());
     if !control.directory.load().idps().contains(&idp) {

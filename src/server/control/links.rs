@@ -81,6 +81,9 @@ fn begin(after: &str) -> Result<(&str, u64), Refusal> {
 fn state(directory: &Directory, holders: &[Holder]) -> LinkState {
     match holders {
         [one] if !one.active => LinkState::Inactive,
+        [one] if directory.agent(one.id).is_some_and(|agent| directory.active_owners(agent).next().is_none()) => {
+            LinkState::Inactive
+        }
         [one] if !directory.is_confirmed(&one.idp.as_str().into()) => LinkState::Unconfirmed,
         [_] => LinkState::Linked,
         _ => LinkState::Ambiguous,

@@ -3,6 +3,7 @@
 //!
 //! Whoever may open the socket may do all of it: the file's mode is the authentication.
 
+mod agents;
 mod audit;
 mod backup;
 mod decisions;
@@ -94,6 +95,8 @@ pub fn router(state: ControlState) -> Router {
         .route("/v1/groups/{name}", get(people::group))
         .route("/v1/idps/{name}/import/{kind}", post(imports::import).layer(DefaultBodyLimit::max(LARGEST_IMPORT)))
         .route("/v1/links/import", post(linking::import))
+        .route("/v1/agents", get(agents::list))
+        .route("/v1/agents/{name}", get(agents::show))
         .route("/v1/links", get(links::list))
         .route("/v1/links/{host}/{account}", get(links::show))
         .route("/v1/grants", get(grants::list))

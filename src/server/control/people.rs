@@ -75,11 +75,11 @@ pub(super) fn find_user<'a>(directory: &'a Directory, name: &str, idp: Option<&s
     exactly_one("user", name, &found, |user| &user.idp)
 }
 
-fn candidates<'a>(directory: &'a Directory, only: Option<&'a str>) -> impl Iterator<Item = &'a IdpName> {
+pub(super) fn candidates<'a>(directory: &'a Directory, only: Option<&'a str>) -> impl Iterator<Item = &'a IdpName> {
     directory.idps().iter().filter(move |idp| only.is_none_or(|only| only == idp.as_str()))
 }
 
-fn exactly_one<'a, T>(
+pub(super) fn exactly_one<'a, T>(
     kind: &str,
     name: &str,
     found: &[&'a Arc<T>],
@@ -98,7 +98,7 @@ fn exactly_one<'a, T>(
     }
 }
 
-fn user_view(directory: &Directory, user: &User) -> UserView {
+pub(super) fn user_view(directory: &Directory, user: &User) -> UserView {
     let groups = directory.groups_of(user.id);
     let mut groups: Vec<_> =
         groups.iter().filter_map(|id| directory.group(*id)).map(|group| group.display_name.to_string()).collect();

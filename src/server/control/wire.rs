@@ -78,6 +78,16 @@ pub struct UserView {
     pub groups: Vec<String>,
 }
 
+/// An Agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AgentView {
+    /// What it has as a person has it; `userName` is its `agentUserName`.
+    #[serde(flatten)]
+    pub who: UserView,
+    /// The `userName` of each who answers for it.
+    pub owners: Vec<String>,
+}
+
 /// A group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -160,13 +170,13 @@ pub struct Holder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LinkState {
-    /// One active person.
+    /// One who is active.
     Linked,
-    /// One person, who is not active: denied.
+    /// Somebody who is not active, or an Agent without an active owner: denied.
     Inactive,
     /// Several, active or not: denied until one is left.
     Ambiguous,
-    /// One active person, of an IdP that nobody has confirmed since a restore: denied.
+    /// One who is active, of an IdP that nobody has confirmed since a restore: denied.
     Unconfirmed,
 }
 
