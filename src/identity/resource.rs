@@ -182,6 +182,16 @@ impl Resource {
     }
 }
 
+/// The values of a user's `emails`.
+pub fn emails(attributes: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    let elements = match attributes.get("emails") {
+        Some(Value::Array(elements)) => elements.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    elements.iter().filter_map(|email| email.get("value")?.as_str())
+}
+
 /// Folds a name that SCIM compares without case (`userName`, `displayName`): `caseExact: false`.
 pub fn fold(name: &str) -> String {
     name.to_lowercase()

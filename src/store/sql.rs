@@ -6,7 +6,7 @@
 //! | `conn`, `column` | a connection to either database, what a column can hold |
 //! | `writer`, `tx` | the thread, group commit; a command's view of it: audit chain, change feed |
 //! | `readers` | connections that read |
-//! | `resources`, `tell`, `members`, `owners`, `query`, `sorted`, `unique`, `load` | what SCIM writes and reads; what the Directory is built from |
+//! | `resources`, `tell`, `members`, `owners`, `emails`, `query`, `sorted`, `unique`, `load` | what SCIM writes and reads; what the Directory is built from |
 //! | `entitlement`, `revoke` | who is entitled; intents to revoke |
 //! | `epoch`, `standing` | what a restored store begins with; which store this is |
 //! | `idps`, `tokens`, `decisions`, `redeem`, `runs`, `issue`, `grants`, `receipt`, `audit` | one concern each |
@@ -18,6 +18,7 @@ mod audit;
 mod column;
 pub mod conn;
 mod decisions;
+pub mod emails;
 pub mod entitlement;
 pub mod epoch;
 pub mod grants;

@@ -7,7 +7,7 @@ mod typed;
 use serde_json::Value;
 
 pub use super::path::AttrPath;
-use super::{Limits, Mode, ResourceKind, ScimError, ScimType};
+use super::{Limits, Mode, ResourceId, ResourceKind, ScimError, ScimType};
 pub(super) use parse::Parser;
 pub(super) use typed::filterable;
 
@@ -53,6 +53,10 @@ pub enum IndexedAttribute {
     AgentUserName,
     ExternalId,
     Id,
+    /// `emails.value`.
+    Email,
+    /// `members.value`.
+    Member,
 }
 
 impl Filter {
@@ -82,7 +86,57 @@ impl Filter {
                 };
                 Some((attribute, value))
             }
+            // In the brackets of such an attribute, or as its sub-attribute.
+            Self::Compare(AttrPath { schema: None, name, sub: Some(sub) }, CompareOp::Eq, Value::String(value))
+                if sub == "value" =>
+            {
+                Some((many(kind, name)?, value))
+            }
+            Self::Element(AttrPath { schema: None, name, sub: None }, inner) => {
+                Some((many(kind, name)?, inner.value_of_element()?))
+            }
             _ => None,
+        }
+    }
+
+    /// The `value` that an element must have for which this holds.
+    fn value_of_element(&self) -> Option<&str> {
+        match self {
+            Self::And(left, right) => left.value_of_element().or_else(|| right.value_of_element()),
+            Self::Compare(AttrPath { name, sub: None, .. }, CompareOp::Eq, Value::String(value)) if name == "value" => {
+                Some(value)
+            }
+            _ => None,
+        }
+    }
+
+    /// The members by whom it asks, if it asks of nobody else whether they are in the group.
+    pub fn named_members(&self) -> Option<Vec<ResourceId>> {
+        let mut named = Vec::new();
+        self.collect_members(&mut named).then_some(named)
+    }
+
+    /// Whether all that it asks of members was collected.
+    fn collect_members(&self, named: &mut Vec<ResourceId>) -> bool {
+        match self {
+            Self::And(left, right) | Self::Or(left, right) => {
+                left.collect_members(named) && right.collect_members(named)
+            }
+            Self::Not(inner) => inner.collect_members(named),
+            Self::Present(path) | Self::Compare(path, ..) | Self::Element(path, _) if path.name != "members" => true,
+            Self::Compare(_, CompareOp::Eq, Value::String(id)) => {
+                // What is no id is nobody's.
+                named.extend(id.parse::<ResourceId>());
+                true
+            }
+            Self::Element(_, inner) => match &**inner {
+                Self::Compare(_, CompareOp::Eq, Value::String(id)) => {
+                    named.extend(id.parse::<ResourceId>());
+                    true
+                }
+                _ => false,
+            },
+            Self::Present(_) | Self::Compare(..) => false,
         }
     }
 
@@ -102,6 +156,15 @@ impl Filter {
             Self::Not(inner) => inner.needs_members(),
             Self::Present(path) | Self::Compare(path, ..) | Self::Element(path, _) => path.name == "members",
         }
+    }
+}
+
+/// The index of a multi-valued attribute's values.
+fn many(kind: ResourceKind, name: &str) -> Option<IndexedAttribute> {
+    match (kind, name) {
+        (ResourceKind::User, "emails") => Some(IndexedAttribute::Email),
+        (ResourceKind::Group, "members") => Some(IndexedAttribute::Member),
+        _ => None,
     }
 }
 
@@ -126,6 +189,18 @@ mod tests {
         assert_eq!(user(r#"active eq true and externalId eq "7""#), Some((I::ExternalId, "7".into())));
         assert_eq!(user(r#"id eq "x""#), Some((I::Id, "x".into())));
         assert_eq!(index(r#"displayName eq "d""#, ResourceKind::Group), Some((I::DisplayName, "d".into())));
+        for text in [
+            r#"emails.value eq "A@b.c""#,
+            r#"emails eq "A@b.c""#,
+            r#"emails[value eq "A@b.c"]"#,
+            r#"emails[type eq "work" and value eq "A@b.c"]"#,
+            r#"active eq true and emails[type eq "work"].value eq "A@b.c""#,
+        ] {
+            assert_eq!(user(text), Some((I::Email, "A@b.c".into())), "{text}");
+        }
+        for text in [r#"members.value eq "x""#, r#"members eq "x""#, r#"members[value eq "x"] and displayName pr"#] {
+            assert_eq!(index(text, ResourceKind::Group), Some((I::Member, "x".into())), "{text}");
+        }
     }
 
     #[test]
@@ -135,7 +210,12 @@ mod tests {
             r#"not (userName eq "a")"#,
             r#"userName sw "a""#,
             r#"displayName eq "a""#,
-            r#"emails[value eq "a"]"#,
+            r#"emails.value ne "a""#,
+            r#"not (emails.value eq "a")"#,
+            r#"emails[value eq "a" or type eq "b"]"#,
+            r#"emails[not (value eq "a")]"#,
+            r#"emails.type eq "a""#,
+            r#"phoneNumbers.value eq "a""#,
         ] {
             assert_eq!(index(text, ResourceKind::User), None, "{text}");
         }
@@ -146,5 +226,16 @@ mod tests {
         let needs = |text| Filter::parse(text, ResourceKind::Group, Mode::Compat).unwrap().needs_members();
         assert!(needs(r#"not (displayName eq "a" or members[value eq "b"])"#));
         assert!(!needs(r#"displayName eq "a""#));
+    }
+
+    #[test]
+    fn who_is_asked_for_by_id_is_told_unless_others_matter_too() {
+        let id = ResourceId(uuid::Uuid::from_u128(7));
+        let named = |text: &str| Filter::parse(text, ResourceKind::Group, Mode::Compat).unwrap().named_members();
+        assert_eq!(named(&format!(r#"not (members eq "{id}") or members[value eq "{id}"]"#)), Some(vec![id, id]));
+        assert_eq!(named(r#"displayName eq "a" and members.value eq "x""#), Some(Vec::new()));
+        for text in ["members pr", r#"members.value ne "x""#, r#"members[not (value eq "x")] or displayName pr"#] {
+            assert_eq!(named(text), None, "{text}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         migrations::MIGRATIONS,
         sql::{
             conn::{Conn, OptionalExtension as _, params},
-            unique,
+            emails, unique,
         },
     },
 };
@@ -24,8 +24,9 @@ const READERS: usize = 4;
 /// Opens the store on a server, or makes it there: the connection that writes, and those that read.
 pub fn open(url: &PostgresUrl) -> Result<(Conn, Vec<Conn>), StoreError> {
     let place = Arc::new(Place::new(url)?);
-    let writer = writer(&place)?;
+    let mut writer = writer(&place)?;
     unique::prepare(&writer)?;
+    emails::prepare(&mut writer)?;
     let readers = (0..READERS).map(|_| Session::open(Arc::clone(&place), Role::Reader));
     let readers = readers.map(|reader| Ok(Conn::Postgres(Box::new(reader?)))).collect::<Result<_, StoreError>>()?;
     Ok((writer, readers))

@@ -8,7 +8,7 @@ use crate::{
     clock::{Clock, system},
     store::{
         GrantSelect,
-        sql::{conn::ToColumn, entitlement, grants, query, runs, sorted, tests::*},
+        sql::{conn::ToColumn, emails, entitlement, grants, members, query, runs, sorted, tests::*},
     },
 };
 
@@ -184,13 +184,15 @@ async fn what_is_asked_often_goes_by_an_index() {
     let due =
         GrantSelect { phases: vec![GrantPhase::Active], expires_before: Some(world.now()), ..GrantSelect::default() };
     let ended = GrantSelect { ended_since: Some(world.now()), ..GrantSelect::default() };
-    let cases: [(String, Values); 7] = [
+    let cases: [(String, Values); 9] = [
         (select(&due), || vec![Box::new("Active"), number()]),
         (select(&ended), || vec![number()]),
         (format!("{} {}", grants::SELECT, grants::OUTSTANDING), || vec![id()]),
         (format!("SELECT * FROM runs WHERE {}", runs::ENDED_LATELY), || vec![id(), number()]),
         (entitlement::CONCERNED_BELOW.to_owned(), || vec![number()]),
         (query::selection(query::AFTER), page),
+        (query::selection(emails::HAVING), || vec![number(), Box::new("User"), Box::new("a"), number(), number()]),
+        (query::selection(members::HOLDING), || vec![number(), Box::new("Group"), id(), number(), number()]),
         (query::selection(&sorted::by_name(true)), page),
     ];
     for (sql, values) in cases {

@@ -12,6 +12,11 @@ use crate::{
     store::{MemberRecord, StoreError},
 };
 
+/// Groups of an IdP (1) and kind (2) that hold someone (3) directly, after a place (4), so many (5).
+pub const HOLDING: &str = "p.idp = ?1 AND p.kind = ?2 AND p.ordinal IN (SELECT m.group_id FROM resources u
+    CROSS JOIN members m ON m.member_id = u.ordinal WHERE u.id = ?3 AND m.group_id > ?4 ORDER BY m.group_id LIMIT ?5)
+    ORDER BY p.ordinal";
+
 /// A member, as a change speaks of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
@@ -194,6 +199,20 @@ pub fn ids(conn: &Conn, group: i64) -> Result<Vec<ResourceId>, StoreError> {
          ORDER BY m.member_id",
     )?;
     Ok(select.query_map([group], |row| Ok(ResourceId(row.get::<Id>(0)?.0)))?)
+}
+
+/// Those of these ids that are direct members of a group, by its place.
+pub fn among(conn: &Conn, group: i64, ids: Vec<ResourceId>) -> Result<Vec<ResourceId>, StoreError> {
+    let mut select = conn.prepare_cached(
+        "SELECT count(*) FROM resources p JOIN members m ON m.member_id = p.ordinal WHERE p.id = ?1 AND m.group_id = ?2",
+    )?;
+    let mut found = Vec::new();
+    for id in ids {
+        if select.query_row(params![Id::from(id), group], |row| row.get::<i64>(0))? > 0 {
+            found.push(id);
+        }
+    }
+    Ok(found)
 }
 
 fn records(conn: &Conn, of: ResourceId, sql: &str) -> Result<Vec<MemberRecord>, StoreError> {

@@ -2,8 +2,8 @@
 //! directory.
 
 use super::{
-    conn::{Conn, Params, params},
-    members,
+    conn::{Conn, Params, ToColumn, params},
+    emails, members,
     resources::{self, Stored},
     rows::{Id, Kind},
     sorted,
@@ -94,18 +94,23 @@ pub fn matching(
             if matches(conn, filter, &stored)? { each(stored) } else { Ok(true) }
         });
     };
-    for stored in indexed(conn, idp, query.kind, attribute, value)? {
-        if matches(conn, filter, &stored)? && !each(stored)? {
-            break;
-        }
-    }
-    Ok(())
+    let kind = query.kind;
+    walk(
+        0,
+        |place| indexed(conn, idp, kind, attribute, value, place),
+        |stored| {
+            if matches(conn, filter, &stored)? { each(stored) } else { Ok(true) }
+        },
+    )
 }
 
-/// Whether a resource matches. Members are read only for a filter that looks at them.
+/// Whether a resource matches. Members are read only for a filter that looks at them, and only those that it names.
 fn matches(conn: &Conn, filter: &Filter, stored: &Stored) -> Result<bool, StoreError> {
     let members = if stored.resource.kind == ResourceKind::Group && filter.needs_members() {
-        members::ids(conn, stored.ordinal)?
+        match filter.named_members() {
+            Some(named) => members::among(conn, stored.ordinal, named)?,
+            None => members::ids(conn, stored.ordinal)?,
+        }
     } else {
         Vec::new()
     };
@@ -147,24 +152,26 @@ pub fn total(conn: &Conn, idp: i64, kind: ResourceKind) -> Result<usize, StoreEr
     Ok(usize::try_from(total).unwrap_or(0))
 }
 
+/// Resources that have a value: those after a place, `SCAN` at most, or the one, where a value is one's.
 fn indexed(
     conn: &Conn,
     idp: i64,
     kind: ResourceKind,
     attribute: IndexedAttribute,
     value: &str,
+    place: i64,
 ) -> Result<Vec<Stored>, StoreError> {
+    let one = |filter, value: &dyn ToColumn| select(conn, filter, params![idp, Kind(kind), value]);
+    let many = |filter, value: &dyn ToColumn| select(conn, filter, params![idp, Kind(kind), value, place, whole(SCAN)]);
+    let id = || value.parse::<ResourceId>().ok().map(Id::from);
     match attribute {
-        IndexedAttribute::Id => match value.parse::<ResourceId>() {
-            Ok(id) => select(conn, "p.idp = ?1 AND p.kind = ?2 AND p.id = ?3", params![idp, Kind(kind), Id::from(id)]),
-            Err(_) => Ok(Vec::new()),
-        },
-        IndexedAttribute::ExternalId => {
-            select(conn, "p.idp = ?1 AND p.kind = ?2 AND p.external_id = ?3", params![idp, Kind(kind), value])
-        }
+        IndexedAttribute::Id => id().map_or(Ok(Vec::new()), |id| one("p.idp = ?1 AND p.kind = ?2 AND p.id = ?3", &id)),
+        IndexedAttribute::ExternalId => one("p.idp = ?1 AND p.kind = ?2 AND p.external_id = ?3", &value),
         IndexedAttribute::UserName | IndexedAttribute::DisplayName | IndexedAttribute::AgentUserName => {
-            select(conn, "p.idp = ?1 AND p.kind = ?2 AND p.name_key = ?3", params![idp, Kind(kind), fold(value)])
+            one("p.idp = ?1 AND p.kind = ?2 AND p.name_key = ?3", &fold(value))
         }
+        IndexedAttribute::Email => many(emails::HAVING, &emails::key(value)),
+        IndexedAttribute::Member => id().map_or(Ok(Vec::new()), |id| many(members::HOLDING, &id)),
     }
 }
 
@@ -173,17 +180,30 @@ pub fn scan(
     conn: &Conn,
     idp: i64,
     kind: ResourceKind,
+    place: i64,
+    each: impl FnMut(Stored) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    walk(place, |place| after(conn, idp, kind, place, SCAN), each)
+}
+
+/// Gives what `after` finds after a place, and after the last of that, and so on, to `each` until it has enough.
+fn walk(
     mut place: i64,
+    after: impl Fn(i64) -> Result<Vec<Stored>, StoreError>,
     mut each: impl FnMut(Stored) -> Result<bool, StoreError>,
 ) -> Result<(), StoreError> {
     loop {
-        let found = after(conn, idp, kind, place, SCAN)?;
+        let found = after(place)?;
         let Some(last) = found.last() else { return Ok(()) };
+        let is_last = found.len() < SCAN;
         place = last.ordinal;
         for stored in found {
             if !each(stored)? {
                 return Ok(());
             }
+        }
+        if is_last {
+            return Ok(());
         }
     }
 }

@@ -6,7 +6,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
     conn::{Conn, OptionalExtension as _, Row, SqlError, SqlResult, params},
-    entitlement, members, owners,
+    emails, entitlement, members, owners,
     revoke::{self, Cause},
     rows::{Id, Json, Kind, Time},
     tell,
@@ -104,6 +104,7 @@ pub fn create(tx: &mut Tx<'_>, idp_name: &IdpName, kind: ResourceKind, edit: Edi
         );
     let ordinal = inserted.map_err(|error| uniqueness(error, &resource))?;
     count(tx, idp, kind, 1)?;
+    emails::changed(tx, idp, ordinal, None, Some(&resource))?;
     let mut changes = vec![Change::Put(Box::new(resource.clone()))];
     let delta = match kind {
         ResourceKind::User => members::Delta::default(),
@@ -157,6 +158,7 @@ pub fn edit(
     update(tx, ordinal, &after)?;
     let mut changes = Vec::new();
     if attributes_changed {
+        emails::changed(tx, idp, ordinal, Some(&before), Some(&after))?;
         changes.push(Change::Put(Box::new(after.clone())));
         match kind {
             ResourceKind::User => tell::actor(tx, &before, &after)?,
@@ -195,6 +197,7 @@ pub fn delete(
     // By hand, not by the cascade: one pass over each index.
     tx.prepare_cached("DELETE FROM members WHERE group_id = ?1")?.execute([ordinal])?;
     tx.prepare_cached("DELETE FROM members WHERE member_id = ?1")?.execute([ordinal])?;
+    emails::changed(tx, idp, ordinal, Some(&resource), None)?;
     tx.prepare_cached("DELETE FROM resources WHERE ordinal = ?1")?.execute([ordinal])?;
     count(tx, idp, kind, -1)?;
     tx.raise_epoch()?;

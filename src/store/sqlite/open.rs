@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::{
     StoreError,
     migrations::MIGRATIONS,
-    sql::{conn::Conn, unique},
+    sql::{conn::Conn, emails, unique},
 };
 
 /// `application_id` in the file's header: "SCTK".
@@ -54,8 +54,9 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
     writer.pragma_update(None, "cache_size", -32_768)?;
     writer.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     writer.pragma_update(None, "journal_size_limit", 67_108_864)?;
-    let writer = Conn::Sqlite(writer);
+    let mut writer = Conn::Sqlite(writer);
     unique::prepare(&writer)?;
+    emails::prepare(&mut writer)?;
     // A new file is durable only when its name is: SQLite syncs the file, the directory is ours to sync.
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| io_error(directory, &error))?;
     let readers = (0..READERS)
@@ -63,6 +64,7 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let reader = Connection::open_with_flags(path, flags)?;
             prepare(&reader)?;
+            reader.pragma_update(None, "cache_size", -16_384)?;
             Ok(Conn::Sqlite(reader))
         })
         .collect::<Result<_, StoreError>>()?;

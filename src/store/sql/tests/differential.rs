@@ -1,12 +1,17 @@
 //! Random histories: what the rows say of entitlement is what the Directory says, after every change; and a live run
-//! is ended by exactly the change that takes its entitlement.
+//! is ended by exactly the change that takes its entitlement; and what an index answers is what looking at everyone
+//! answers.
 
 use serde_json::json;
 
 use super::*;
 use crate::{
+    identity::{Filter, Mode, Resource},
     policy,
-    store::sql::{entitlement::Judge, runs},
+    store::{
+        ListQuery, Start,
+        sql::{entitlement::Judge, runs},
+    },
 };
 
 /// Xorshift: the same histories on every machine.
@@ -36,6 +41,8 @@ struct History {
     names: usize,
     /// How many of all runs were an Agent's, and how many of those a change has ended.
     of_agents: (usize, usize),
+    /// Resources that the filters have found.
+    found: usize,
 }
 
 impl History {
@@ -77,7 +84,7 @@ impl History {
     async fn step(&mut self) {
         let (user, group) = (self.random.pick(&self.users), self.random.pick(&self.groups));
         let agent = self.random.pick(&self.agents);
-        let done = match self.random.below(20) {
+        let done = match self.random.below(22) {
             0..4 => {
                 let op = MemberOp::Add(self.some());
                 self.world.members(group, op).await.unwrap()
@@ -134,20 +141,81 @@ impl History {
                 self.agents.push(self.world.agent(&name, &owners).await);
                 done
             }
-            _ => {
+            19 => {
                 let done = self.world.store.delete(&okta(), ResourceKind::User, user).await.unwrap();
                 self.users.retain(|id| *id != user);
                 let name = self.free_name(ResourceKind::User);
                 self.users.push(self.world.user(&name).await);
                 done
             }
+            _ => {
+                let emails = self.emails();
+                self.world.set(ResourceKind::User, user, "emails", emails).await
+            }
         };
         let ended: Vec<_> = done.revocations.runs.iter().map(|(run, _)| run.uid.clone()).collect();
         self.check_runs(&ended);
         self.compare().await;
+        self.compare_filters().await;
         for _ in 0..4 {
             self.start_run().await;
         }
+    }
+
+    /// Up to three of few addresses, in whatever case; some are as long as an index holds them, and longer.
+    fn emails(&mut self) -> Value {
+        let one = |random: &mut Random| {
+            let value = Self::address(random);
+            json!({ "value": value, "type": random.pick(&["work", "home"]) })
+        };
+        (0..self.random.below(4)).map(|_| one(&mut self.random)).collect()
+    }
+
+    fn address(random: &mut Random) -> String {
+        let name = random.pick(&["a@x.org", "A@x.org", "\u{e4}@x.org", "\u{c4}@X.ORG", "", "long"]);
+        match name {
+            "long" => format!("{}{}", "l".repeat(253), random.pick(&["", "o", "o1", "O2"])),
+            name => name.to_owned(),
+        }
+    }
+
+    /// What an index answers is what looking at everyone answers.
+    async fn compare_filters(&mut self) {
+        let address = Self::address(&mut self.random);
+        let (member, group) = (self.anyone(), self.random.pick(&self.groups));
+        let filters = [
+            (ResourceKind::User, format!(r#"emails.value eq "{address}""#)),
+            (ResourceKind::User, format!(r#"emails[type eq "work" and value eq "{address}"]"#)),
+            (
+                ResourceKind::User,
+                format!(r#"active eq true and not (emails.value eq "a@x.org") and emails eq "{address}""#),
+            ),
+            (ResourceKind::Group, format!(r#"members.value eq "{member}""#)),
+            (ResourceKind::Group, format!(r#"members[value eq "{member}"] and not (members.value eq "{group}")"#)),
+            (ResourceKind::Group, format!(r#"members.value eq "{member}" and members.value ne "{group}""#)),
+        ];
+        for (kind, text) in filters {
+            let filter = Filter::parse(&text, kind, Mode::Compat).unwrap();
+            assert!(filter.indexable(kind).is_some(), "{text}");
+            let found = self.list(kind, Some(filter.clone())).await;
+            let mut expected = Vec::new();
+            for resource in self.list(kind, None).await {
+                let members = match kind {
+                    ResourceKind::Group => self.world.store.members(resource.id).await.unwrap(),
+                    ResourceKind::User | ResourceKind::Agent => Vec::new(),
+                };
+                let members: Vec<_> = members.iter().map(|member| member.id).collect();
+                expected.extend(filter.matches(&resource, &members).then_some(resource));
+            }
+            assert_eq!(found, expected, "{text}");
+            self.found += found.len();
+        }
+    }
+
+    async fn list(&self, kind: ResourceKind, filter: Option<Filter>) -> Vec<Resource> {
+        let start = Start::Index(1);
+        let query = ListQuery { idp: okta(), kind, filter, start, count: 100, related: false };
+        self.world.store.list(&query).await.unwrap().resources
     }
 
     fn entitled(&self, user: ResourceId, subjects: &[SubjectRef]) -> bool {
@@ -257,6 +325,7 @@ async fn the_rows_and_the_directory_agree_after_every_change() {
             runs: BTreeMap::new(),
             names: 0,
             of_agents: (0, 0),
+            found: 0,
         };
         for n in 0..6 {
             let user = history.world.user(&format!("n{n}")).await;
@@ -272,6 +341,7 @@ async fn the_rows_and_the_directory_agree_after_every_change() {
         for _ in 0..240 {
             history.step().await;
         }
+        assert!(history.found > 100, "the filters found too few to say anything: {}", history.found);
         assert!(history.names > 40, "too few runs to say anything: {}", history.names);
         assert!(history.of_agents.0 > 3 && history.of_agents.1 > 2, "too few of Agents: {:?}", history.of_agents);
         history.world.audited(0).await;

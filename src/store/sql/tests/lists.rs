@@ -152,3 +152,25 @@ async fn a_page_comes_with_the_relations_of_each_if_they_are_asked_for() {
         assert_eq!(names, if related { expected } else { &[] });
     }
 }
+
+#[tokio::test]
+async fn users_who_were_there_before_the_index_of_addresses_are_found_by_it() {
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    let emails = json!([{ "value": "Alice@Example.com" }, { "value": "alice@example.com" }, { "value": "a@b.c" }]);
+    world.set(ResourceKind::User, alice, "emails", emails).await;
+    let as_it_was = |tx: &mut Tx<'_>| {
+        tx.prepare_cached("DELETE FROM emails")?.execute(params![])?;
+        tx.prepare_cached("UPDATE meta SET value = 0 WHERE key = 'emails_noted'")?.execute(params![])?;
+        Ok(())
+    };
+    world.store.write(as_it_was).await.unwrap();
+    let World { store, url, dir, .. } = world;
+    drop(store);
+    let again = World { dir, ..World::open(url).await.unwrap() };
+    for address in ["ALICE@example.com", "A@b.c"] {
+        let path = AttrPath { schema: None, name: "emails".into(), sub: Some("value".into()) };
+        let filter = Filter::Compare(path, CompareOp::Eq, json!(address));
+        assert_eq!(names(&list(&again, ResourceKind::User, Some(filter), 1, 10).await), ["alice"]);
+    }
+}

@@ -5,7 +5,7 @@ use crate::{
     api::GrantPhase,
     store::{
         GrantSelect,
-        sql::{entitlement, grants, load, query, runs, sorted},
+        sql::{emails, entitlement, grants, load, members, query, runs, sorted},
     },
 };
 
@@ -22,6 +22,10 @@ impl World {
         let sql = grants::selection(&select).0;
         self.plan(sql, move || grants::selection(&select).1).await
     }
+}
+
+fn number() -> Box<dyn ToColumn> {
+    Box::new(1_i64)
 }
 
 fn user_and_time() -> Vec<Box<dyn ToColumn>> {
@@ -61,6 +65,26 @@ async fn the_directory_is_read_in_the_order_of_the_tables() {
     ] {
         let plan = world.plan(sql.to_owned(), || vec![Box::new(1), Box::new(2)]).await;
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_an_address_and_which_groups_hold_someone_is_looked_up() {
+    let world = World::in_a_file().await;
+    for (filter, indexes) in [
+        (emails::HAVING, vec!["SEARCH emails USING PRIMARY KEY (idp=? AND value_key=? AND user_id>?)"]),
+        (
+            members::HOLDING,
+            vec![
+                "SEARCH u USING INDEX sqlite_autoindex_resources_1 (id=?)",
+                "SEARCH m USING COVERING INDEX members_member (member_id=? AND group_id>?)",
+            ],
+        ),
+    ] {
+        let values = || vec![number(), Box::new("User"), Box::new("a"), number(), number()];
+        let plan = world.plan(query::selection(filter), values).await;
+        assert!(plan.contains("SEARCH p USING INDEX resources_order (idp=? AND kind=? AND rowid=?)"), "{plan}");
+        assert!(indexes.iter().all(|index| plan.contains(index)) && !plan.contains("SCAN"), "{plan}");
     }
 }
 
