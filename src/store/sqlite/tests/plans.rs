@@ -76,7 +76,7 @@ async fn who_has_an_address_and_which_groups_hold_someone_is_looked_up() {
         (
             members::HOLDING,
             vec![
-                "SEARCH u USING INDEX sqlite_autoindex_resources_1 (id=?)",
+                "INDEX sqlite_autoindex_resources_1 (id=?)",
                 "SEARCH m USING COVERING INDEX members_member (member_id=? AND group_id>?)",
             ],
         ),
