@@ -61,13 +61,12 @@ struct Server {
 }
 
 fn resource(kind: ResourceKind, idp: &str, id: u128, name: &str) -> Change {
-    let key = if kind == ResourceKind::User { "userName" } else { "displayName" };
     Change::Put(Box::new(Resource {
         id: ResourceId(Uuid::from_u128(id)),
         kind,
         idp: idp.into(),
         external_id: None,
-        attributes: json!({key: name}).as_object().unwrap().clone(),
+        attributes: json!({kind.name_attribute(): name}).as_object().unwrap().clone(),
         version: 1,
         created: DateTime::UNIX_EPOCH,
         last_modified: DateTime::UNIX_EPOCH,
@@ -93,6 +92,7 @@ fn start_with(store: Arc<dyn Store>, fake: Arc<FakeStore>) -> Server {
         resource(ResourceKind::User, "entra", 3, "alice@example.com"),
         resource(ResourceKind::Group, "okta", 4, "deployers"),
         Change::Members { group: person(4), added: vec![person(1), person(2)], removed: vec![] },
+        resource(ResourceKind::Agent, "okta", 5, "release-bot"),
     ];
     directory.apply(1, &changes);
     serve(store, fake, Arc::new(ArcSwap::from_pointee(directory)), tempfile::tempdir().unwrap())
@@ -207,6 +207,18 @@ async fn the_kill_switch_takes_runs_and_their_grants() {
     let id = server.store.grants.lock().unwrap()[0].id.to_string();
     let shown: Value = server.client.get(&["grants", &id], &[]).await.unwrap();
     assert_eq!(shown["phase"], "Revoking");
+}
+
+#[tokio::test]
+async fn the_kill_switch_knows_an_agent_by_its_name() {
+    let server = start();
+    let (run, grant) = run_and_grant("a", person(5), DateTime::UNIX_EPOCH);
+    server.store.runs.lock().unwrap().push(run);
+    server.store.grants.lock().unwrap().push(grant);
+    let revoke = RevokeRequest { user: Some("Release-Bot".into()), ..RevokeRequest::default() };
+    let answer: RevokeAnswer = server.client.post(&["grants", "revoke"], &revoke).await.unwrap();
+    assert_eq!(answer.grants.len(), 1);
+    assert!(server.client.get::<UserView>(&["users", "release-bot"], &[]).await.is_err(), "it is no user");
 }
 
 #[tokio::test]

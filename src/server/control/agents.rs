@@ -1,5 +1,7 @@
 //! Agents, as the Directory has them.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{Path, Query, State, rejection::QueryRejection},
@@ -36,11 +38,16 @@ pub(super) async fn show(
 ) -> Result<Json<AgentView>, Refusal> {
     let Query(query) = asked?;
     let directory = control.directory.load_full();
-    let by_id = name.parse().ok().and_then(|id: ResourceId| directory.agent(id));
-    let named = candidates(&directory, query.idp.as_deref()).filter_map(|idp| directory.agent_by_name(idp, &name));
-    let found: Vec<_> = by_id.into_iter().chain(named).collect();
+    let found = agents_called(&directory, &name, query.idp.as_deref());
     let agent = exactly_one("agent", &name, &found, |agent| &agent.who.idp)?;
     Ok(Json(view(&directory, agent)))
+}
+
+/// The Agents of this id, or of this name.
+pub(super) fn agents_called<'a>(directory: &'a Directory, name: &str, idp: Option<&str>) -> Vec<&'a Arc<Agent>> {
+    let by_id = name.parse().ok().and_then(|id: ResourceId| directory.agent(id));
+    let named = candidates(directory, idp).filter_map(|idp| directory.agent_by_name(idp, name));
+    by_id.into_iter().chain(named).collect()
 }
 
 fn view(directory: &Directory, agent: &Agent) -> AgentView {

@@ -13,7 +13,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
     ControlState, Refusal,
-    people::find_user,
+    people::find_holder,
     wire::{GrantQuery, RevokeAnswer, RevokeRequest},
 };
 use crate::{
@@ -31,7 +31,7 @@ pub(super) async fn list(
 ) -> Result<Json<Vec<GrantRecord>>, Refusal> {
     let Query(query) = asked?;
     let user = match &query.user {
-        Some(name) => Some(find_user(&control.directory.load(), name, query.idp.as_deref())?.id),
+        Some(name) => Some(find_holder(&control.directory.load(), name, query.idp.as_deref())?.id),
         None => None,
     };
     let phases = if query.all { vec![] } else { vec![GrantPhase::Pending, GrantPhase::Active, GrantPhase::Revoking] };
@@ -86,7 +86,7 @@ impl Which {
         }
         if let Some(name) = &request.user {
             // Someone who was deleted has no name any more, but may still be called by id.
-            let user = match find_user(&control.directory.load(), name, request.idp.as_deref()) {
+            let user = match find_holder(&control.directory.load(), name, request.idp.as_deref()) {
                 Ok(user) => user.id,
                 Err(refusal) => name.parse().map_err(|_| refusal)?,
             };

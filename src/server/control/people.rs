@@ -8,7 +8,9 @@ use axum::{
 };
 
 use super::{
-    ControlState, Refusal, walk,
+    ControlState, Refusal,
+    agents::agents_called,
+    walk,
     wire::{GroupView, GroupWithUsers, Listed, PeopleQuery, UserView},
 };
 use crate::{
@@ -69,10 +71,26 @@ pub(super) async fn group(
 
 /// The one user of this id, or of this name in one IdP.
 pub(super) fn find_user<'a>(directory: &'a Directory, name: &str, idp: Option<&str>) -> Result<&'a Arc<User>, Refusal> {
+    exactly_one("user", name, &users_called(directory, name, idp), |user| &user.idp)
+}
+
+/// The same, or, where no user is called so, the one Agent: who can hold a Grant.
+pub(super) fn find_holder<'a>(
+    directory: &'a Directory,
+    name: &str,
+    idp: Option<&str>,
+) -> Result<&'a Arc<User>, Refusal> {
+    let mut found = users_called(directory, name, idp);
+    if found.is_empty() {
+        found.extend(agents_called(directory, name, idp).iter().map(|agent| &agent.who));
+    }
+    exactly_one("user", name, &found, |user| &user.idp)
+}
+
+fn users_called<'a>(directory: &'a Directory, name: &str, idp: Option<&str>) -> Vec<&'a Arc<User>> {
     let by_id = name.parse().ok().and_then(|id: ResourceId| directory.user(id));
     let named = candidates(directory, idp).filter_map(|idp| directory.user_by_name(idp, name));
-    let found: Vec<_> = by_id.into_iter().chain(named).collect();
-    exactly_one("user", name, &found, |user| &user.idp)
+    by_id.into_iter().chain(named).collect()
 }
 
 pub(super) fn candidates<'a>(directory: &'a Directory, only: Option<&'a str>) -> impl Iterator<Item = &'a IdpName> {
