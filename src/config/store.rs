@@ -7,10 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use reqwest::Url;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
+use url::Url;
 
 const EXPECTED: &str = "expected sqlite://PATH or postgres://USER@HOST/DATABASE";
 

@@ -104,8 +104,9 @@ fn top_level(group: &str) -> Vec<&str> {
 }
 
 fn libraries_in_their_rooms() -> Outcome {
-    let rules: [(&str, &[&str]); 5] = [
+    let rules: [(&str, &[&str]); 6] = [
         ("rusqlite::", &["store"]),
+        ("postgres::", &["store"]),
         ("kube::", &["api", "cluster", "credential", "revocation", "controller", "server", "policy"]),
         ("axum::", &["scim", "interceptor", "issuer", "server"]),
         // The server calls out once: doctor asks our issuer by its public name, as a verifier would.

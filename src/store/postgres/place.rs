@@ -1,7 +1,12 @@
 //! Where the database is, and how a session with it begins: encrypted as its URL says, in a schema of ours, and for the
 //! writer with the lock that makes it the only one.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use postgres::{Client, Config, config::SslMode};
 use rustls::{
@@ -18,6 +23,8 @@ use crate::{config::PostgresUrl, store::StoreError};
 const SCHEMA: &str = "scim_tekton";
 /// First half of the lock's key: "SCTK". The second is of the schema's name.
 const LOCK: i32 = 0x5343_544B;
+/// How long the lock is waited for: the server gives it back a moment after its holder has gone, also after a `kill -9`.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
 /// A dead connection must not hold the writer, and all who wait for it, for the system's two hours.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -71,24 +78,24 @@ impl Place {
             client.batch_execute(&format!("SET search_path = \"{schema}\"; SET default_transaction_read_only = on"))?;
             return Ok(Ok(()));
         }
-        let key = "SELECT pg_try_advisory_lock($1, hashtext($2)), current_setting('fsync'),
-                   current_setting('synchronous_commit'), EXISTS (SELECT FROM pg_namespace WHERE nspname = $2)";
-        let row = client.query_one(key, &[&LOCK, &schema])?;
-        if !row.try_get::<_, bool>(0)? {
+        if !locked(client, schema)? {
             return Ok(Err(self.wrong(
                 "another scim-tekton has this store open; a store has one server, and none while it is restored",
             )));
         }
-        if row.try_get::<_, String>(1)? == "off" {
+        let settings = "SELECT current_setting('fsync'), current_setting('synchronous_commit'),
+                        EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)";
+        let row = client.query_one(settings, &[&schema])?;
+        if row.try_get::<_, String>(0)? == "off" {
             let why = "the server runs with fsync = off, so what we acknowledge could be lost; set it to on";
             return Ok(Err(self.wrong(why)));
         }
         // `on` and more are the administrator's choice; less would acknowledge what is not on a disk.
-        if matches!(row.try_get::<_, String>(2)?.as_str(), "off" | "local") {
+        if matches!(row.try_get::<_, String>(1)?.as_str(), "off" | "local") {
             client.batch_execute("SET synchronous_commit = on")?;
         }
         // Only where it is missing: it takes a right that we may be spared.
-        if !row.try_get::<_, bool>(3)? {
+        if !row.try_get::<_, bool>(2)? {
             client.batch_execute(&format!("CREATE SCHEMA \"{schema}\""))?;
         }
         client.batch_execute(&format!("SET search_path = \"{schema}\""))?;
@@ -98,6 +105,19 @@ impl Place {
     /// A failure that names the place.
     pub fn wrong(&self, why: &str) -> StoreError {
         StoreError::Failed(format!("{}: {why}", self.name))
+    }
+}
+
+/// Takes the writer's lock, if nobody else has it.
+fn locked(client: &mut Client, schema: &str) -> Result<bool, postgres::Error> {
+    let begun = Instant::now();
+    loop {
+        let taken: bool =
+            client.query_one("SELECT pg_try_advisory_lock($1, hashtext($2))", &[&LOCK, &schema])?.try_get(0)?;
+        if taken || begun.elapsed() > LOCK_WAIT {
+            return Ok(taken);
+        }
+        thread::sleep(Duration::from_millis(50));
     }
 }
 
