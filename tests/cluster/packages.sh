@@ -26,6 +26,7 @@ cluster() {
   needs libc6-dev /usr/include/stdio.h
 }
 postgres() {
+  needs openssl openssl
   # Its programs stand in a folder of their version.
   needs postgresql "$(find /usr/lib/postgresql -path '*/bin/postgres' 2>/dev/null | sort -V | tail -n 1)"
 }

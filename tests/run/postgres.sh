@@ -24,11 +24,15 @@ log=$RESULTS/postgres.log
 run "making a PostgreSQL database" "${as[@]}" "$bin/initdb" --pgdata="$scratch/data" --username=tekton --auth=trust --encoding=UTF8 \
   --locale=C.UTF-8 >"$log" 2>&1 || die "initdb failed: $(tail -n 1 "$log")"
 # A store holds five connections, and every test has a store.
+# For who asks for encryption; the file is what they are to trust.
+"${as[@]}" openssl req -x509 -newkey rsa:2048 -nodes -keyout "$scratch/key.pem" -out "$scratch/certificate.pem" -days 2 \
+  -subj /CN=postgres -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE 2>>"$log" ||
+  die "openssl failed: $(tail -n 1 "$log")"
 # Told to end (TERM), it would wait for whoever is connected, and write everything down, which is thrown away in the next moment.
 serve() {
   cd "$scratch"
   "${as[@]}" "$bin/postgres" -D "$scratch/data" -k "$scratch" -h 127.0.0.1 -p "$port" -c max_connections=300 -c shared_buffers=256MB \
-    >>"$log" 2>&1 &
+    -c ssl=on -c ssl_cert_file="$scratch/certificate.pem" -c ssl_key_file="$scratch/key.pem" >>"$log" 2>&1 &
   trap 'kill -QUIT $!' TERM
   while kill -0 $! 2>/dev/null; do wait $! || true; done
 }
@@ -40,5 +44,5 @@ for ((tries = 0; tries < 150; tries++)); do
   sleep 0.2
 done
 ((tries < 150)) || die "PostgreSQL was not ready after 30 s (see $log)."
-export POSTGRES_FOR_TESTS=postgres://tekton@127.0.0.1:$port/postgres
+export POSTGRES_FOR_TESTS=postgres://tekton@127.0.0.1:$port/postgres POSTGRES_FOR_TESTS_CA=$scratch/certificate.pem
 run "" "$@"

@@ -152,6 +152,30 @@ async fn a_server_that_is_not_there_is_named_and_its_password_is_not() {
 
 #[tokio::test]
 #[ignore = "needs a PostgreSQL"]
+async fn a_connection_is_encrypted_where_it_must_be_and_its_server_is_verified() {
+    let place = somewhere();
+    let with = |query: String| {
+        let StoreUrl::Postgres(server) = &place else { panic!("{NEEDS}") };
+        StoreUrl::try_from(format!("{server}&{query}")).unwrap()
+    };
+    let ca = std::env::var("POSTGRES_FOR_TESTS_CA").expect("tests/run/postgres.sh says where");
+    let encrypted = |tx: &mut Tx<'_>| {
+        let mut select = tx.prepare_cached("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")?;
+        Ok(select.query_row(params![], |row| row.get::<bool>(0))?)
+    };
+    let world = World::open(with(format!("sslmode=verify-full&sslrootcert={ca}"))).await.unwrap();
+    assert!(world.store.write(encrypted).await.unwrap());
+    world.store.close();
+    let plain = World::open(place.clone()).await.unwrap();
+    assert!(!plain.store.write(encrypted).await.unwrap(), "it is on this machine");
+    plain.store.close();
+    // By what the system trusts, nobody vouches for it.
+    let unknown = World::open(with("sslmode=require".into())).await.err().unwrap().to_string();
+    assert!(unknown.contains("certificate"), "{unknown}");
+}
+
+#[tokio::test]
+#[ignore = "needs a PostgreSQL"]
 async fn what_its_text_cannot_hold_is_told_all_the_same() {
     let world = world().await;
     let alice = world.user("alice").await;
