@@ -207,12 +207,13 @@ impl<'a> Parser<'a> {
         let Some(compared) = leaf.comparable() else {
             return Err(self.expected(&format!("{} to be compared by one of its sub-attributes", leaf.name)));
         };
-        if compared.name != leaf.name {
-            path.sub = Some(compared.name.into());
-        }
         self.spaces();
         let start = self.at;
         let value = self.value()?;
+        // Null is no value to compare, but says whether there is any of the attribute itself.
+        if compared.name != leaf.name && !value.is_null() {
+            path.sub = Some(compared.name.into());
+        }
         // RFC 7643 §2.5: null and unassigned are the same.
         match (value, op) {
             (Value::Null, CompareOp::Eq) => Ok(Filter::Not(Box::new(Filter::Present(path)))),

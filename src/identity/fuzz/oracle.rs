@@ -81,7 +81,8 @@ fn filter() -> impl Strategy<Value = String> {
     let present = (prop::sample::select(texts), space.clone()).prop_map(|(name, s)| format!("{name}{s}pr"));
     let truth =
         (any::<bool>(), any::<bool>()).prop_map(|(eq, is)| format!("active {} {is}", if eq { "eq" } else { "Ne" }));
-    let null = any::<bool>().prop_map(|eq| format!("title {} null", if eq { "eq" } else { "ne" }));
+    let either = prop::sample::select(&["title", "emails", "emails.value"][..]);
+    let null = (either, any::<bool>()).prop_map(|(name, eq)| format!("{name} {} null", if eq { "eq" } else { "ne" }));
     let element = tree(prop_oneof![of(&["type", "value", "Display"]), Just("primary eq true".to_owned())]);
     let element = element.prop_map(|inner| format!("emails[{inner}]"));
     tree(prop_oneof![3 => of(texts), 1 => present, 1 => truth, 1 => null, 1 => element])
