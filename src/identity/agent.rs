@@ -21,12 +21,17 @@ pub(super) fn settle(agent: &mut Map<String, Value>) -> Result<(), ScimError> {
             ids.push(id);
         }
     }
+    set_owners(agent, ids);
+    Ok(())
+}
+
+/// Makes these the owners; where there are none, the attribute isn't there.
+pub(super) fn set_owners(agent: &mut Map<String, Value>, ids: Vec<ResourceId>) {
     if ids.is_empty() {
         agent.remove("owners");
     } else {
         agent.insert("owners".into(), ids.into_iter().map(kept).collect());
     }
-    Ok(())
 }
 
 /// An owner that is named, as we keep it. One that could be nobody is an error also where it is to be removed: whoever it

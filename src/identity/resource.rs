@@ -4,8 +4,10 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
+
+use super::agent;
 
 /// SCIM `id`: minted by us, never taken from a client, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -142,13 +144,8 @@ impl Resource {
 
     /// An Agent as it is without one of its owners.
     pub fn without_owner(&self, owner: ResourceId) -> Edit {
-        let owners: Vec<_> =
-            self.owners().filter(|one| *one != owner).map(|one| json!({"value": one.to_string()})).collect();
         let mut attributes = self.attributes.clone();
-        attributes.remove("owners");
-        if !owners.is_empty() {
-            attributes.insert("owners".into(), owners.into());
-        }
+        agent::set_owners(&mut attributes, self.owners().filter(|one| *one != owner).collect());
         Edit { external_id: self.external_id.clone(), attributes, ..Edit::default() }
     }
 

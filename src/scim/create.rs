@@ -94,6 +94,9 @@ async fn leave(state: &ScimState, caller: &Caller, group: ResourceId, user: Reso
 
 /// Whoever comes back answers for no Agent until their identity provider says so anew.
 async fn disown(state: &ScimState, caller: &Caller, user: ResourceId) -> Result<(), Failure> {
+    if !state.settings.agents {
+        return Ok(());
+    }
     let path = AttrPath { schema: None, name: "owners".into(), sub: Some("value".into()) };
     let query = ListQuery {
         idp: caller.idp.clone(),
@@ -103,9 +106,6 @@ async fn disown(state: &ScimState, caller: &Caller, user: ResourceId) -> Result<
         count: usize::MAX,
         related: false,
     };
-    if !state.settings.agents {
-        return Ok(());
-    }
     for agent in state.store.list(&query).await?.resources {
         let idp = caller.idp.clone();
         let edit = Box::new(move |current: &Resource| Ok(current.without_owner(user)));

@@ -52,6 +52,7 @@ use std::{
     thread,
 };
 
+pub use self::readers::READERS;
 use self::{conn::Conn, readers::Readers, tx::Tx, writer::Writer};
 use super::{OnCommit, Restored, Standing, StoreError, postgres, sqlite};
 use crate::{clock::Clock, config::StoreUrl};
@@ -73,7 +74,7 @@ impl SqlStore {
     }
 
     fn open_here(url: &StoreUrl, clock: Clock, on_commit: OnCommit) -> Result<Arc<Self>, StoreError> {
-        let (writer, readers, path, lock) = match url {
+        let (mut writer, readers, path, lock) = match url {
             StoreUrl::Sqlite(path) => {
                 let opened = sqlite::open(path)?;
                 (opened.writer, opened.readers, Some(path.clone()), Some(opened.lock))
@@ -83,6 +84,8 @@ impl SqlStore {
                 (writer, readers, None, None)
             }
         };
+        unique::prepare(&writer)?;
+        emails::prepare(&mut writer)?;
         let writer = Writer::start(writer, clock, on_commit)?;
         Ok(Arc::new(Self { readers: Readers::new(readers), writer, path, _lock: lock }))
     }

@@ -1,24 +1,20 @@
 //! Agents, as the Directory has them.
 
-use std::sync::Arc;
-
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Path, Query, State},
 };
 
 use super::{
     ControlState, Refusal,
-    people::{candidates, exactly_one, user_view},
+    people::{Asked, agents_called, exactly_one, user_view},
     walk,
-    wire::{AgentView, Listed, PeopleQuery},
+    wire::{AgentView, Listed},
 };
 use crate::{
     directory::{Agent, Directory},
-    identity::{ResourceId, ResourceKind},
+    identity::ResourceKind,
 };
-
-type Asked = Result<Query<PeopleQuery>, QueryRejection>;
 
 pub(super) async fn list(
     State(control): State<ControlState>,
@@ -41,13 +37,6 @@ pub(super) async fn show(
     let found = agents_called(&directory, &name, query.idp.as_deref());
     let agent = exactly_one("agent", &name, &found, |agent| &agent.who.idp)?;
     Ok(Json(view(&directory, agent)))
-}
-
-/// The Agents of this id, or of this name.
-pub(super) fn agents_called<'a>(directory: &'a Directory, name: &str, idp: Option<&str>) -> Vec<&'a Arc<Agent>> {
-    let by_id = name.parse().ok().and_then(|id: ResourceId| directory.agent(id));
-    let named = candidates(directory, idp).filter_map(|idp| directory.agent_by_name(idp, name));
-    by_id.into_iter().chain(named).collect()
 }
 
 fn view(directory: &Directory, agent: &Agent) -> AgentView {

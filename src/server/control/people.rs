@@ -8,17 +8,15 @@ use axum::{
 };
 
 use super::{
-    ControlState, Refusal,
-    agents::agents_called,
-    walk,
+    ControlState, Refusal, walk,
     wire::{GroupView, GroupWithUsers, Listed, PeopleQuery, UserView},
 };
 use crate::{
-    directory::{Directory, Group, User},
+    directory::{Agent, Directory, Group, User},
     identity::{IdpName, ResourceId, ResourceKind},
 };
 
-type Asked = Result<Query<PeopleQuery>, QueryRejection>;
+pub(super) type Asked = Result<Query<PeopleQuery>, QueryRejection>;
 
 pub(super) async fn users(
     State(control): State<ControlState>,
@@ -38,7 +36,8 @@ pub(super) async fn user(
 ) -> Result<Json<UserView>, Refusal> {
     let Query(query) = asked?;
     let directory = control.directory.load_full();
-    let user = find_user(&directory, &name, query.idp.as_deref())?;
+    let found = users_called(&directory, &name, query.idp.as_deref());
+    let user = exactly_one("user", &name, &found, |user| &user.idp)?;
     Ok(Json(user_view(&directory, user)))
 }
 
@@ -60,21 +59,16 @@ pub(super) async fn group(
 ) -> Result<Json<GroupWithUsers>, Refusal> {
     let Query(query) = asked?;
     let directory = control.directory.load_full();
-    let by_id = name.parse().ok().and_then(|id: ResourceId| directory.group(id));
-    let named = candidates(&directory, query.idp.as_deref()).filter_map(|idp| directory.group_by_name(idp, &name));
-    let found: Vec<_> = by_id.into_iter().chain(named).collect();
+    let (by_id, by_name) = (|id| directory.group(id), |idp: &IdpName| directory.group_by_name(idp, &name));
+    let found = called(&directory, &name, query.idp.as_deref(), by_id, by_name);
     let group = exactly_one("group", &name, &found, |group| &group.idp)?;
     let mut members: Vec<_> = directory.users_in(group.id).map(|user| user_view(&directory, user)).collect();
     members.sort_by(|a, b| a.user_name.cmp(&b.user_name));
     Ok(Json(GroupWithUsers { group: group_view(&directory, group), members }))
 }
 
-/// The one user of this id, or of this name in one IdP.
-pub(super) fn find_user<'a>(directory: &'a Directory, name: &str, idp: Option<&str>) -> Result<&'a Arc<User>, Refusal> {
-    exactly_one("user", name, &users_called(directory, name, idp), |user| &user.idp)
-}
-
-/// The same, or, where no user is called so, the one Agent: who can hold a Grant.
+/// The one user of this id, or of this name in one IdP, or, where no user is called so, the one Agent: who can hold a
+/// Grant.
 pub(super) fn find_holder<'a>(
     directory: &'a Directory,
     name: &str,
@@ -88,13 +82,23 @@ pub(super) fn find_holder<'a>(
 }
 
 fn users_called<'a>(directory: &'a Directory, name: &str, idp: Option<&str>) -> Vec<&'a Arc<User>> {
-    let by_id = name.parse().ok().and_then(|id: ResourceId| directory.user(id));
-    let named = candidates(directory, idp).filter_map(|idp| directory.user_by_name(idp, name));
-    by_id.into_iter().chain(named).collect()
+    called(directory, name, idp, |id| directory.user(id), |idp| directory.user_by_name(idp, name))
 }
 
-pub(super) fn candidates<'a>(directory: &'a Directory, only: Option<&'a str>) -> impl Iterator<Item = &'a IdpName> {
-    directory.idps().iter().filter(move |idp| only.is_none_or(|only| only == idp.as_str()))
+pub(super) fn agents_called<'a>(directory: &'a Directory, name: &str, idp: Option<&str>) -> Vec<&'a Arc<Agent>> {
+    called(directory, name, idp, |id| directory.agent(id), |idp| directory.agent_by_name(idp, name))
+}
+
+/// Who has this id, and those of this name in each IdP, or in the one.
+fn called<'a, T>(
+    directory: &'a Directory,
+    name: &str,
+    only: Option<&str>,
+    by_id: impl Fn(ResourceId) -> Option<&'a Arc<T>>,
+    by_name: impl Fn(&IdpName) -> Option<&'a Arc<T>>,
+) -> Vec<&'a Arc<T>> {
+    let idps = directory.idps().iter().filter(|idp| only.is_none_or(|only| only == idp.as_str()));
+    name.parse().ok().and_then(by_id).into_iter().chain(idps.filter_map(by_name)).collect()
 }
 
 pub(super) fn exactly_one<'a, T>(

@@ -18,7 +18,7 @@ pub(super) async fn page(
 ) -> Result<(Vec<Resource>, Option<String>), Refusal> {
     let filter = query.filter.as_deref().map(|text| control.scim.filter(text, kind)).transpose();
     let filter = filter.map_err(|error| Refusal::bad(error.to_string()))?;
-    let (first, mut place) = query.after.as_deref().map_or(Ok(("", 0)), begin)?;
+    let (first, place) = query.after.as_deref().map_or(Ok(("", 0)), begin)?;
     let most = query.limit.unwrap_or(PAGE).min(PAGE);
     let mut found = Vec::new();
     for idp in idps(control, query.idp.as_deref())? {
@@ -37,8 +37,7 @@ pub(super) async fn page(
         let page = control.store.list(&query).await?;
         found.extend(page.resources);
         if let Some(next) = page.next {
-            place = next;
-            return Ok((found, Some(format!("{idp} {place}"))));
+            return Ok((found, Some(format!("{idp} {next}"))));
         }
     }
     Ok((found, None))

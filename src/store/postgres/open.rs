@@ -10,23 +10,18 @@ use super::{
 use crate::{
     config::PostgresUrl,
     store::{
-        StoreError,
-        migrations::MIGRATIONS,
+        StoreError, migrations,
         sql::{
+            READERS,
             conn::{Conn, OptionalExtension as _, params},
-            emails, unique,
         },
     },
 };
 
-const READERS: usize = 4;
-
 /// Opens the store on a server, or makes it there: the connection that writes, and those that read.
 pub fn open(url: &PostgresUrl) -> Result<(Conn, Vec<Conn>), StoreError> {
     let place = Arc::new(Place::new(url)?);
-    let mut writer = writer(&place)?;
-    unique::prepare(&writer)?;
-    emails::prepare(&mut writer)?;
+    let writer = writer(&place)?;
     let readers = (0..READERS).map(|_| Session::open(Arc::clone(&place), Role::Reader));
     let readers = readers.map(|reader| Ok(Conn::Postgres(Box::new(reader?)))).collect::<Result<_, StoreError>>()?;
     Ok((writer, readers))
@@ -54,13 +49,8 @@ fn migrate(conn: &Conn, place: &Place) -> Result<(), StoreError> {
         .prepare_cached("SELECT version FROM schema_version")?
         .query_row(params![], |row| Ok(usize::try_from(row.get::<i64>(0)?).unwrap_or_default()))
         .optional()?;
-    let (version, known) = (version.unwrap_or_default(), MIGRATIONS.len());
-    if version > known {
-        return Err(place.wrong(&format!(
-            "its store was written by a newer scim-tekton (schema {version}; this one knows up to {known})"
-        )));
-    }
-    for (migration, to) in MIGRATIONS.iter().zip(1..).skip(version) {
+    let missing = migrations::after(version.unwrap_or_default()).map_err(|why| place.wrong(&why))?;
+    for (migration, to) in missing {
         // One batch is one transaction.
         conn.execute_batch(&format!(
             "BEGIN;\n{}\nINSERT INTO schema_version VALUES (1, {to})

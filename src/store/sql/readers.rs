@@ -10,6 +10,9 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use super::conn::Conn;
 use crate::store::StoreError;
 
+/// How many read at a time.
+pub const READERS: usize = 4;
+
 /// A pool of read-only connections; reads run on Tokio's blocking threads.
 pub struct Readers {
     idle: Arc<Mutex<Vec<Conn>>>,

@@ -12,14 +12,12 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 
 use crate::store::{
-    StoreError,
-    migrations::MIGRATIONS,
-    sql::{conn::Conn, emails, unique},
+    StoreError, migrations,
+    sql::{READERS, conn::Conn},
 };
 
 /// `application_id` in the file's header: "SCTK".
 pub const APPLICATION: i32 = 0x5343_544B;
-const READERS: usize = 4;
 
 /// What an open store consists of.
 pub struct Opened {
@@ -54,9 +52,6 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
     writer.pragma_update(None, "cache_size", -32_768)?;
     writer.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     writer.pragma_update(None, "journal_size_limit", 67_108_864)?;
-    let mut writer = Conn::Sqlite(writer);
-    unique::prepare(&writer)?;
-    emails::prepare(&mut writer)?;
     // A new file is durable only when its name is: SQLite syncs the file, the directory is ours to sync.
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| io_error(directory, &error))?;
     let readers = (0..READERS)
@@ -68,7 +63,7 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
             Ok(Conn::Sqlite(reader))
         })
         .collect::<Result<_, StoreError>>()?;
-    Ok(Opened { writer, readers, lock })
+    Ok(Opened { writer: Conn::Sqlite(writer), readers, lock })
 }
 
 /// The directory that a path stands in.
@@ -165,13 +160,8 @@ pub fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
     if application != APPLICATION && tables > 0 {
         return Err(StoreError::Failed(format!("{path} is a database of another program, not a store of scim-tekton")));
     }
-    let known = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
-    if version > known {
-        return Err(StoreError::Failed(format!(
-            "{path} was written by a newer scim-tekton (schema {version}; this one knows up to {known})"
-        )));
-    }
-    for (migration, to) in MIGRATIONS.iter().zip(1..).skip(usize::try_from(version).unwrap_or(0)) {
+    let missing = migrations::after(usize::try_from(version).unwrap_or(0));
+    for (migration, to) in missing.map_err(|why| StoreError::Failed(format!("{path}: {why}")))? {
         let step = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         step.execute_batch(migration)?;
         step.pragma_update(None, "application_id", APPLICATION)?;
