@@ -8,8 +8,8 @@ use super::{
     tx::Tx,
 };
 use crate::{
-    identity::{MemberOp, ResourceId, ResourceKind},
-    store::{MemberRecord, StoreError},
+    identity::{MemberOp, Relation, ResourceId, ResourceKind},
+    store::StoreError,
 };
 
 /// Groups of an IdP (1) and kind (2) that hold someone (3) directly, after a place (4), so many (5).
@@ -163,7 +163,7 @@ impl Plan<'_> {
 }
 
 /// What a resource is shown with: a group's direct members, else the direct groups that someone is in.
-pub fn related(conn: &Conn, kind: ResourceKind, id: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
+pub fn related(conn: &Conn, kind: ResourceKind, id: ResourceId) -> Result<Vec<Relation>, StoreError> {
     match kind {
         ResourceKind::Group => of_group(conn, id),
         ResourceKind::User | ResourceKind::Agent => groups_of(conn, id),
@@ -171,7 +171,7 @@ pub fn related(conn: &Conn, kind: ResourceKind, id: ResourceId) -> Result<Vec<Me
 }
 
 /// The direct members of a group.
-pub fn of_group(conn: &Conn, group: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
+pub fn of_group(conn: &Conn, group: ResourceId) -> Result<Vec<Relation>, StoreError> {
     records(
         conn,
         group,
@@ -182,7 +182,7 @@ pub fn of_group(conn: &Conn, group: ResourceId) -> Result<Vec<MemberRecord>, Sto
 }
 
 /// The direct groups of a member.
-pub fn groups_of(conn: &Conn, member: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
+pub fn groups_of(conn: &Conn, member: ResourceId) -> Result<Vec<Relation>, StoreError> {
     records(
         conn,
         member,
@@ -215,9 +215,9 @@ pub fn among(conn: &Conn, group: i64, ids: Vec<ResourceId>) -> Result<Vec<Resour
     Ok(found)
 }
 
-fn records(conn: &Conn, of: ResourceId, sql: &str) -> Result<Vec<MemberRecord>, StoreError> {
+fn records(conn: &Conn, of: ResourceId, sql: &str) -> Result<Vec<Relation>, StoreError> {
     let mut select = conn.prepare_cached(sql)?;
     Ok(select.query_map([Id::from(of)], |row| {
-        Ok(MemberRecord { id: ResourceId(row.get::<Id>(0)?.0), kind: row.get::<Kind>(1)?.0, name: row.get(2)? })
+        Ok(Relation { id: ResourceId(row.get::<Id>(0)?.0), kind: row.get::<Kind>(1)?.0, name: row.get(2)? })
     })?)
 }
