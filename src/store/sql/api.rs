@@ -90,11 +90,11 @@ impl Store for SqlStore {
     }
 
     async fn members(&self, group: ResourceId) -> Result<Vec<Relation>, StoreError> {
-        self.read(move |conn| members::of_group(conn, group)).await
+        self.read(move |conn| members::related_to(conn, ResourceKind::Group, group)).await
     }
 
     async fn groups_of(&self, member: ResourceId) -> Result<Vec<Relation>, StoreError> {
-        self.readers.look_up(move |conn| members::groups_of(conn, member)).await
+        self.readers.look_up(move |conn| members::related_to(conn, ResourceKind::User, member)).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
