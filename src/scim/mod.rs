@@ -13,6 +13,7 @@ mod delete;
 mod discovery;
 mod error;
 mod import;
+mod jwt;
 mod limits;
 mod list;
 mod observe;
@@ -30,6 +31,7 @@ mod write;
 
 pub use body::READ_TIMEOUT;
 pub use import::{Attribute, Import, Imported, MembersBy, import, set};
+pub use jwt::{JwtSettings, KeyRing, KeySource, MeBy, NoKeys};
 pub use limits::{Limits, PageLimits};
 pub use state::{IdpSettings, PatchAnswer, ScimState, Settings};
 pub use tokens::{TOKEN_PREFIX, TokenTable};

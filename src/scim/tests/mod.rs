@@ -8,6 +8,7 @@ mod extensions;
 mod fuzz;
 mod groups;
 mod import;
+mod jwt;
 mod limits;
 mod protocol;
 mod sorting;
