@@ -45,7 +45,7 @@ pub(super) async fn caller(headers: &HeaderMap, state: &ScimState) -> Result<Cal
 async fn admitted(headers: &HeaderMap, state: &ScimState) -> Result<(Caller, Arc<Allowance>), Failure> {
     match bearer(headers, state).await? {
         (caller, allowance, Role::Provisions) => Ok((caller, allowance)),
-        (_, _, Role::Person(_)) => Err(Failure::only_me()),
+        (_, _, Role::Person { .. }) => Err(Failure::only_me()),
     }
 }
 

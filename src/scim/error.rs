@@ -154,7 +154,15 @@ pub(super) async fn method_not_allowed() -> Failure {
     Failure::status(StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not have this method; see the header Allow")
 }
 
+/// `/Me` for who is nobody: an identity provider (RFC 7644 §3.11 has 501 for that).
+pub(super) fn no_me() -> Failure {
+    Failure::status(
+        StatusCode::NOT_IMPLEMENTED,
+        "expected a person's own token: an identity provider is none of its Users",
+    )
+}
+
 /// What RFC 7644 has and we don't.
-pub(super) async fn not_implemented() -> Failure {
+pub(super) fn not_implemented() -> Failure {
     Failure::status(StatusCode::NOT_IMPLEMENTED, "this server does not have this endpoint; see ServiceProviderConfig")
 }

@@ -16,6 +16,7 @@ mod import;
 mod jwt;
 mod limits;
 mod list;
+mod me;
 mod observe;
 mod params;
 mod patch;
@@ -58,7 +59,7 @@ pub fn router(state: ScimState) -> Router {
         .route("/scim/v2/ResourceTypes", get(discovery::resource_types))
         .route("/scim/v2/ResourceTypes/{id}", get(discovery::resource_type))
         .route("/scim/v2/.search", post(list::search_all))
-        .route("/scim/v2/Me", axum::routing::any(error::not_implemented))
+        .route("/scim/v2/Me", get(me::me).fallback(me::refuse))
         .route("/scim/v2/Bulk", post(bulk::bulk))
         .route("/scim/v2", axum::routing::any(error::no_endpoint))
         .route("/scim/v2/", axum::routing::any(error::no_endpoint))

@@ -40,8 +40,13 @@ pub struct MeBy {
 pub enum Role {
     /// The client that provisions.
     Provisions,
-    /// A person, by the claim that is configured.
-    Person(String),
+    /// The person whose User has this value.
+    Person {
+        /// Of which attribute.
+        attribute: &'static str,
+        /// As the configured claim has it.
+        value: String,
+    },
 }
 
 /// Why a JWT is refused, the later the nearer to being taken.
@@ -127,7 +132,7 @@ impl Claims {
     }
 
     /// Whether it was issued about a person: with a session, by delegation, or with a name to log in by.
-    fn is_of_person(&self, client: Option<&str>) -> bool {
+    pub(super) fn is_of_person(&self, client: Option<&str>) -> bool {
         let is_client = client.is_some() && self.text("sub") == client;
         let session =
             ["sid", "session_state", "amr", "upn", "unique_name"].iter().any(|name| self.0.contains_key(*name));
@@ -163,8 +168,9 @@ pub fn check(claims: &Claims, settings: &JwtSettings, now: DateTime<Utc>) -> Res
     let client = claims.client();
     if claims.is_of_person(client) {
         // An ID token has no client, or else is told by its kind.
-        let person = settings.me.as_ref().filter(|_| client.is_some()).and_then(|me| claims.text(&me.claim));
-        return person.map(|person| Role::Person(person.to_owned())).ok_or(Refusal::Client);
+        let me = settings.me.as_ref().filter(|_| client.is_some()).ok_or(Refusal::Client)?;
+        let value = claims.text(&me.claim).ok_or(Refusal::Client)?.to_owned();
+        return Ok(Role::Person { attribute: me.attribute, value });
     }
     let listed = |list: &[String], name: Option<&str>| name.is_some_and(|name| list.iter().any(|one| one == name));
     let pinned = settings.subjects.is_empty() || listed(&settings.subjects, claims.text("sub"));
@@ -288,7 +294,7 @@ mod tests {
             json!({"unique_name": "alice@example.com"}),
             json!({"amr": ["pwd"]}),
         ] {
-            assert_eq!(with(&mark), Ok(Role::Person("8d3f".into())), "{mark}");
+            assert_eq!(with(&mark), Ok(Role::Person { attribute: "externalId", value: "8d3f".into() }), "{mark}");
             let mut token = token();
             token.as_object_mut().unwrap().extend(mark.as_object().unwrap().clone());
             assert_eq!(judged(token, &nobody), Err(Refusal::Client), "{mark}");

@@ -65,6 +65,11 @@ impl Trusts {
         Self { list: settings.idps.iter().filter_map(trust).collect(), memory: Memory::default() }
     }
 
+    /// Whether anybody's people may use `/Me`.
+    pub(super) fn know_people(&self) -> bool {
+        self.list.iter().any(|trust| trust.settings.me.is_some())
+    }
+
     /// Whose keys are to be fetched, for as long as the process lives.
     pub(super) fn rings(&self) -> impl Iterator<Item = (IdpName, JwtSettings, Arc<KeyRing>)> {
         self.list.iter().map(|trust| (trust.idp.clone(), trust.settings.clone(), Arc::clone(&trust.ring)))
@@ -112,7 +117,7 @@ impl Trust {
     fn known(&self, role: &Role) -> Known {
         let allowance = match role {
             Role::Provisions => &self.provisions,
-            Role::Person(_) => &self.people,
+            Role::Person { .. } => &self.people,
         };
         Known { idp: self.idp.clone(), allowance: Arc::clone(allowance) }
     }
@@ -134,9 +139,10 @@ impl Trust {
     fn tell_of_client(&self, compact: &Compact<'_>) {
         if self.ring.verify(compact).is_ok() {
             let (client, subject) = (compact.claims.client(), compact.claims.text("sub"));
+            let person = compact.claims.is_of_person(client);
             tracing::warn!(
-                idp = %self.idp, ?client, ?subject,
-                "a genuine JWT of another than idps[].jwt.clients (and subjects) is refused",
+                idp = %self.idp, ?client, ?subject, person,
+                "a genuine JWT is refused: it is a person's, or of another than idps[].jwt.clients (and subjects)",
             );
         }
     }

@@ -132,6 +132,11 @@ pub(super) async fn app(me: Option<MeBy>) -> (App, Arc<Issuer>) {
     app_of(IdpSettings { jwt: Some(JwtSettings { me, ..settings() }), ..IdpSettings::default() }).await
 }
 
+pub(super) async fn app_limited(me: Option<MeBy>, requests_per_second: u32) -> (App, Arc<Issuer>) {
+    let jwt = Some(JwtSettings { me, ..settings() });
+    app_of(IdpSettings { requests_per_second, jwt, ..IdpSettings::default() }).await
+}
+
 async fn app_of(okta: IdpSettings) -> (App, Arc<Issuer>) {
     let settings = Settings { idps: [("okta".into(), okta)].into(), ..Settings::default() };
     let (app, issuer) = (App::with(Recorder::default(), settings).await, Issuer::new());

@@ -10,6 +10,7 @@ mod groups;
 mod import;
 mod jwt;
 mod limits;
+mod me;
 mod protocol;
 mod sorting;
 mod transcripts;
