@@ -54,7 +54,7 @@ pub(super) async fn me(
     if !user.active() {
         return Err(Failure::unauthenticated(true));
     }
-    read::shown(&state, &user, &params, &headers).await
+    read::shown(&state, user, &params, &headers).await
 }
 
 /// Anything but reading.

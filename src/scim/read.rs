@@ -18,22 +18,23 @@ pub(super) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let resource = state.store.get(&caller.idp, kind, parse(kind, &id)?).await?;
-    shown(&state, &resource, &params, &headers).await
+    shown(&state, resource, &params, &headers).await
 }
 
 /// A resource as it is asked for; 304 if the caller has it (RFC 7644 §3.14).
 pub(super) async fn shown(
     state: &ScimState,
-    resource: &Resource,
+    resource: Resource,
     params: &Params,
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
-    if precondition::none_match(headers, resource) {
+    if precondition::none_match(headers, &resource) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
         answer::set(&mut response, header::ETAG, &resource.etag());
         return Ok(response);
     }
-    answer::resource(state, StatusCode::OK, resource, &params.projection(resource.kind)).await
+    let projection = params.projection(resource.kind);
+    answer::resource(state, StatusCode::OK, resource, &projection).await
 }
 
 /// What is no id of ours is no resource of ours.

@@ -44,6 +44,20 @@ impl Readers {
         self.read(work).await
     }
 
+    /// As `read`, for work that takes microseconds: a few rows by an index. From a file it is done where it is called,
+    /// since to wake another thread would take longer; a server is waited for on a blocking thread.
+    pub async fn look_up<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Conn) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        if let Ok(_permit) = self.permits.try_acquire()
+            && let Some(mut lease) = Lease::of_a_file(&self.idle)
+        {
+            return lease.read(work);
+        }
+        self.read(work).await
+    }
+
     /// Reads at one moment: all that `work` sees is one snapshot.
     pub async fn read<T: Send + 'static>(
         &self,
@@ -54,10 +68,7 @@ impl Readers {
         let idle = self.idle.clone();
         let read = spawn_blocking(move || {
             let _permit = permit;
-            let mut lease = Lease::take(idle)?;
-            let conn = lease.conn.as_mut().ok_or_else(no_connection)?;
-            let snapshot = conn.snapshot()?;
-            work(&snapshot)
+            Lease::take(idle)?.read(work)
         });
         read.await.map_err(|error| StoreError::Failed(format!("the read ended early: {error}")))?
     }
@@ -88,6 +99,19 @@ impl Lease {
     fn take(idle: Arc<Mutex<Vec<Conn>>>) -> Result<Self, StoreError> {
         let conn = idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or_else(no_connection)?;
         Ok(Self { conn: Some(conn), idle })
+    }
+
+    /// A connection to a file, if there is one that is free.
+    fn of_a_file(idle: &Arc<Mutex<Vec<Conn>>>) -> Option<Self> {
+        let conn =
+            idle.lock().unwrap_or_else(PoisonError::into_inner).pop_if(|conn| matches!(conn, Conn::Sqlite(_)))?;
+        Some(Self { conn: Some(conn), idle: idle.clone() })
+    }
+
+    /// All that `work` sees is one snapshot.
+    fn read<T>(&mut self, work: impl FnOnce(&Conn) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let snapshot = self.conn.as_mut().ok_or_else(no_connection)?.snapshot()?;
+        work(&snapshot)
     }
 }
 
