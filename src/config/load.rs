@@ -219,6 +219,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::invalid(format!("idps.{index}.name"), format!("{} stands there twice", idp.name)));
         }
     }
+    super::jwt::check(&config.idps)?;
     let id = config.issuer.cluster_id.as_deref().unwrap_or("default");
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
         return Err(ConfigError::invalid(
