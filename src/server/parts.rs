@@ -124,6 +124,7 @@ impl Parts {
                 patch_answer,
                 requests_per_second,
                 skip_unknown_members: idp.scim.unknown_members == UnknownMembers::Ignore,
+                advertise_password: idp.scim.advertise_password,
                 omit: self.config.scim.omit.union(&idp.scim.omit).map(|one| omissible(*one)).collect(),
             };
             (IdpName::from(idp.name.as_str()), settings)

@@ -143,3 +143,22 @@ async fn what_a_client_refuses_is_left_out_of_what_the_server_says_of_itself() {
     okta["sort"] = entra["sort"].clone();
     assert_eq!(okta, entra, "nothing else is");
 }
+
+#[tokio::test]
+async fn a_client_that_has_no_user_without_a_password_is_told_of_one_that_is_dropped() {
+    let okta = IdpSettings { advertise_password: true, ..IdpSettings::default() };
+    let app =
+        App::with(Recorder::default(), Settings { idps: [("okta".into(), okta)].into(), ..Settings::default() }).await;
+    let user = "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User";
+    for path in [user, "/Schemas"] {
+        assert!(!app.call_as_other("GET", path, None).await.body.to_string().contains("password"), "{path}");
+        let shown = app.get(path).await.body.to_string();
+        assert_eq!(shown.matches("\"password\"").count(), 1, "{path}: of the User alone");
+    }
+    let shown = app.get(user).await.body;
+    let password = shown["attributes"].as_array().unwrap().last().unwrap();
+    assert_eq!((&password["mutability"], &password["returned"]), (&json!("writeOnly"), &json!("never")));
+    let sent = json!({"userName": "ada", "password": "s3cret"});
+    assert_eq!(app.post("/Users", sent).await.body.get("password"), None);
+    assert_eq!(app.get("/Users?filter=password%20pr").await.status, 400, "it is in no table");
+}
