@@ -41,8 +41,8 @@ async fn what_is_wrong_is_said_in_scims_own_form() {
         ("POST", "/Users/.search", Some(json!({"filter": deep})), 400, Some("invalidFilter")),
         ("GET", &format!("/Users?filter={}", "(".repeat(10_000)), None, 400, Some("invalidFilter")),
         ("GET", "/Nothing", None, 404, None),
-        ("GET", "", None, 404, None),
-        ("GET", "/", None, 404, None),
+        ("POST", "", Some(json!({})), 405, None),
+        ("DELETE", "/", None, 405, None),
         ("PATCH", "/Users", Some(json!({})), 405, None),
         ("GET", "/Bulk", None, 405, None),
         ("GET", "/Me", None, 501, None),
@@ -124,6 +124,9 @@ async fn pages_are_as_asked_and_hold_everyone_once() {
     let names: Vec<_> =
         all["Resources"].as_array().unwrap().iter().map(|one| one["meta"]["resourceType"].as_str()).collect();
     assert_eq!((&all["totalResults"], names), (&json!(8), vec![Some("User"), Some("Group")]));
+    for root in ["", "/"] {
+        assert_eq!(app.get(&format!("{root}?startIndex=7&count=5")).await.body, all, "the root by GET");
+    }
     let users = app.post("/.search", json!({"filter": "userName sw \"u\"", "count": 2})).await.body;
     assert_eq!((&users["totalResults"], &users["itemsPerPage"]), (&json!(7), &json!(2)));
     assert_eq!(app.post("/.search", json!({"filter": "shoeSize pr"})).await.status, 400);
