@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 use crate::{
     api::{GrantPhase, Receipt, RevocationReason},
     audit,
-    identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
+    identity::{Edit, IdpName, Relation, Resource, ResourceId, ResourceKind},
     policy::PolicyFacts,
     store::{
         Activated, Begun, CheckFn, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect, Issued,
-        ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned, RedeemRequest, Redemption, Revocations,
-        RunRecord, Store, StoreError, TakeFn, TokenRecord,
+        ListQuery, NewDecision, NewGrant, Page, Provisioned, RedeemRequest, Redemption, Revocations, RunRecord, Store,
+        StoreError, TakeFn, TokenRecord,
     },
     ticket::SecretHash,
 };
@@ -89,10 +89,10 @@ impl Store for FakeStore {
     async fn get(&self, _: &IdpName, _: ResourceKind, _: ResourceId) -> Result<Resource, StoreError> {
         not_here()
     }
-    async fn members(&self, _: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
+    async fn members(&self, _: ResourceId) -> Result<Vec<Relation>, StoreError> {
         not_here()
     }
-    async fn groups_of(&self, _: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
+    async fn groups_of(&self, _: ResourceId) -> Result<Vec<Relation>, StoreError> {
         not_here()
     }
     async fn list(&self, _: &ListQuery) -> Result<Page, StoreError> {

@@ -16,7 +16,7 @@ use crate::{
     api::{AccessPolicy, Receipt, RevocationReason, tekton::Trigger},
     audit,
     directory::{Change, Directory, LinkAuthority},
-    identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
+    identity::{Edit, IdpName, Relation, Resource, ResourceId, ResourceKind},
     policy::{Catalog, PolicyFacts},
     store::*,
     ticket::SecretHash,
@@ -239,8 +239,8 @@ impl Store for Remembering {
     async fn edit(&self, _: &IdpName, _: ResourceKind, _: ResourceId, _: EditFn) -> Result<Provisioned, StoreError> { never() }
     async fn delete_if(&self, _: &IdpName, _: ResourceKind, _: ResourceId, _: CheckFn) -> Result<Provisioned, StoreError> { never() }
     async fn get(&self, _: &IdpName, _: ResourceKind, _: ResourceId) -> Result<Resource, StoreError> { never() }
-    async fn members(&self, _: ResourceId) -> Result<Vec<MemberRecord>, StoreError> { never() }
-    async fn groups_of(&self, _: ResourceId) -> Result<Vec<MemberRecord>, StoreError> { never() }
+    async fn members(&self, _: ResourceId) -> Result<Vec<Relation>, StoreError> { never() }
+    async fn groups_of(&self, _: ResourceId) -> Result<Vec<Relation>, StoreError> { never() }
     async fn list(&self, _: &ListQuery) -> Result<Page, StoreError> { never() }
     async fn decision(&self, _: &str) -> Result<Option<DecisionRecord>, StoreError> { never() }
     async fn redeem(&self, _: RedeemRequest) -> Result<Redemption, StoreError> { never() }

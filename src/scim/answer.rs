@@ -5,64 +5,70 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{ScimState, error::Failure};
-use crate::{
-    identity::{Projection, Relation, Resource, ResourceKind, location, render},
-    store::MemberRecord,
-};
+use crate::identity::{Location, Projection, Resource, ResourceKind, Shown};
 
 const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 
 /// A body of `application/scim+json` (RFC 7644 §8.1).
-pub(super) fn json(status: StatusCode, value: &Value) -> Response {
-    let mut response = (status, Body::from(value.to_string())).into_response();
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let mut body = Vec::with_capacity(2048);
+    if let Err(error) = serde_json::to_writer(&mut body, value) {
+        tracing::error!(%error, "an answer could not be written");
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    let mut response = (status, Body::from(body)).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
     response
 }
 
-/// What a `ListResponse` tells. Members that are `None` are left out.
-pub(super) struct List {
+/// What a `ListResponse` tells (RFC 7644 §3.4.2, RFC 9865 §2). Members that are `None` are left out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct List<T> {
+    #[serde(rename = "totalResults", skip_serializing_if = "Option::is_none")]
     pub(super) total: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) start_index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next_cursor: Option<String>,
-    pub(super) resources: Vec<Value>,
+    #[serde(rename = "Resources")]
+    pub(super) resources: Vec<T>,
 }
 
-/// A `ListResponse` (RFC 7644 §3.4.2, RFC 9865 §2).
-pub(super) fn list(list: &List) -> Response {
-    let mut json = json!({
-        "schemas": [LIST],
-        "itemsPerPage": list.resources.len(),
-        "Resources": list.resources,
-    });
-    let optional = [
-        ("totalResults", list.total.map(Value::from)),
-        ("startIndex", list.start_index.map(Value::from)),
-        ("nextCursor", list.next_cursor.as_deref().map(Value::from)),
-    ];
-    if let Some(json) = json.as_object_mut() {
-        json.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-    }
-    self::json(StatusCode::OK, &json)
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListResponse<'a, T> {
+    schemas: [&'static str; 1],
+    items_per_page: usize,
+    #[serde(flatten)]
+    list: &'a List<T>,
+}
+
+/// A `ListResponse`.
+pub(super) fn list<T: Serialize>(list: &List<T>) -> Response {
+    json(StatusCode::OK, &ListResponse { schemas: [LIST], items_per_page: list.resources.len(), list })
 }
 
 /// A resource, with its version as `ETag` and its address.
 pub(super) async fn resource(
     state: &ScimState,
     status: StatusCode,
-    resource: &Resource,
+    resource: Resource,
     projection: &Projection,
 ) -> Result<Response, Failure> {
-    let relations = match resource.kind {
-        _ if !shows_relations(resource.kind, projection) => Vec::new(),
-        ResourceKind::Group => state.store.members(resource.id).await?,
-        ResourceKind::User | ResourceKind::Agent => state.store.groups_of(resource.id).await?,
+    let (kind, id, etag) = (resource.kind, resource.id, resource.etag());
+    let relations = match kind {
+        _ if !shows_relations(kind, projection) => Vec::new(),
+        ResourceKind::Group => state.store.members(id).await?,
+        ResourceKind::User | ResourceKind::Agent => state.store.groups_of(id).await?,
     };
-    let mut response = json(status, &value(state, resource, &relations, projection));
-    set(&mut response, header::ETAG, &resource.etag());
-    set(&mut response, header::LOCATION, &location(resource.kind, resource.id, &state.base));
+    let base = &*state.base;
+    let mut response = json(status, &Shown { resource, relations, base, projection });
+    set(&mut response, header::ETAG, &etag);
+    set(&mut response, header::LOCATION, &Location { kind, id, base }.to_string());
     Ok(response)
 }
 
@@ -71,17 +77,6 @@ pub(super) fn no_content(resource: &Resource) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     set(&mut response, header::ETAG, &resource.etag());
     response
-}
-
-/// A resource as JSON, with the members of a group or the groups of a user.
-pub(super) fn value(
-    state: &ScimState,
-    resource: &Resource,
-    relations: &[MemberRecord],
-    projection: &Projection,
-) -> Value {
-    let relations = relations.iter().map(|one| Relation { id: one.id, kind: one.kind, name: &one.name });
-    render(resource, relations, &state.base, projection)
 }
 
 /// Whether members of a group, or groups of a user, are shown: else they need not be read.

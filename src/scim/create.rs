@@ -33,7 +33,7 @@ pub(super) async fn create(
         created => (created?, None),
     };
     let projection = params.projection(kind);
-    let mut response = answer::resource(&state, StatusCode::CREATED, &provisioned.resource, &projection).await?;
+    let mut response = answer::resource(&state, StatusCode::CREATED, provisioned.resource, &projection).await?;
     if let Some(revived) = revived {
         response.extensions_mut().insert(revived);
     }

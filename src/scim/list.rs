@@ -1,8 +1,5 @@
 //! GET of a list, and POST `.search` (RFC 7644 §3.4.2, §3.4.3), by index or by cursor (RFC 9865).
 
-use axum::{extract::State, response::Response};
-use serde_json::Value;
-
 use super::{
     ScimState,
     answer::{self, List},
@@ -13,9 +10,10 @@ use super::{
     params::{Paging, Params},
 };
 use crate::{
-    identity::{Filter, ResourceKind, ScimError, ScimType, Sort},
+    identity::{Filter, Projection, ResourceKind, ScimError, ScimType, Shown, Sort},
     store::{ListQuery, Page, Start},
 };
+use axum::{extract::State, response::Response};
 
 pub(super) async fn list(
     kind: ResourceKind,
@@ -59,6 +57,8 @@ struct Lister<'a> {
     caller: &'a Caller,
     params: &'a Params,
     parts: Vec<(ResourceKind, Option<Filter>)>,
+    /// Of each part.
+    projections: Vec<Projection>,
     sort: Option<Sort>,
 }
 
@@ -90,7 +90,8 @@ impl<'a> Lister<'a> {
             }
             _ => None,
         };
-        Ok(Self { state, caller, params, parts, sort })
+        let projections = parts.iter().map(|(kind, _)| params.projection(*kind)).collect();
+        Ok(Self { state, caller, params, parts, projections, sort })
     }
 
     async fn list(&self) -> Result<Response, Failure> {
@@ -101,36 +102,36 @@ impl<'a> Lister<'a> {
         Ok(answer::list(&list))
     }
 
-    async fn by_index(&self, start: usize, count: usize) -> Result<List, Failure> {
+    async fn by_index(&self, start: usize, count: usize) -> Result<List<Shown<'_>>, Failure> {
         let (mut total, mut resources) = (0, Vec::new());
-        for part in &self.parts {
+        for (part, projection) in self.parts.iter().zip(&self.projections) {
             let begin = start.saturating_sub(total).max(1);
             let begin = match &self.sort {
                 Some(sort) => Start::Sorted(sort.clone(), begin),
                 None => Start::Index(begin),
             };
-            let page = self.page(part, begin, count.saturating_sub(resources.len())).await?;
+            let page = self.page(part, projection, begin, count.saturating_sub(resources.len())).await?;
             total += page.total.unwrap_or_default();
-            self.show(part.0, &page, &mut resources);
+            resources.extend(self.shown(page, projection));
         }
         Ok(List { total: Some(total), start_index: Some(start), next_cursor: None, resources })
     }
 
-    async fn by_cursor(&self, text: &str, count: usize) -> Result<List, Failure> {
+    async fn by_cursor(&self, text: &str, count: usize) -> Result<List<Shown<'_>>, Failure> {
         let (now, walk) = ((self.state.clock)(), Walk::new(&self.caller.idp, &self.parts));
         let from = walk.read(text, now, self.state.settings.cursor_timeout)?;
         let (mut total, mut resources, mut next) = (Some(0), Vec::new(), None);
-        for (number, part) in (0_u8..).zip(&self.parts) {
+        for (number, (part, projection)) in (0_u8..).zip(self.parts.iter().zip(&self.projections)) {
             // Of those that are behind, and of those for which the page has no room, only the number is asked.
             let place = match number.cmp(&from.part) {
                 std::cmp::Ordering::Less => i64::MAX,
                 std::cmp::Ordering::Equal => from.place,
                 std::cmp::Ordering::Greater => 0,
             };
-            let page = self.page(part, Start::After(place), count.saturating_sub(resources.len())).await?;
+            let page = self.page(part, projection, Start::After(place), count.saturating_sub(resources.len())).await?;
             total = total.zip(page.total).map(|(before, more)| before + more);
             next = next.or(page.next.map(|place| Cursor { part: number, place }));
-            self.show(part.0, &page, &mut resources);
+            resources.extend(self.shown(page, projection));
         }
         let next_cursor = next.map(|cursor| walk.write(cursor, now));
         Ok(List { total, start_index: None, next_cursor, resources })
@@ -139,20 +140,24 @@ impl<'a> Lister<'a> {
     async fn page(
         &self,
         (kind, filter): &(ResourceKind, Option<Filter>),
+        projection: &Projection,
         start: Start,
         count: usize,
     ) -> Result<Page, Failure> {
-        let related = answer::shows_relations(*kind, &self.params.projection(*kind));
+        let related = answer::shows_relations(*kind, projection);
         let (idp, filter) = (self.caller.idp.clone(), filter.clone());
         let query = ListQuery { idp, kind: *kind, filter, start, count, related };
         Ok(self.state.store.list(&query).await?)
     }
 
-    fn show(&self, kind: ResourceKind, page: &Page, shown: &mut Vec<Value>) {
-        let projection = self.params.projection(kind);
-        let relations = page.relations.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
-        for (resource, relations) in page.resources.iter().zip(relations) {
-            shown.push(answer::value(self.state, resource, relations, &projection));
-        }
+    fn shown<'p>(&'p self, page: Page, projection: &'p Projection) -> impl Iterator<Item = Shown<'p>> {
+        let relations = page.relations.into_iter().chain(std::iter::repeat_with(Vec::new));
+        let base = &*self.state.base;
+        page.resources.into_iter().zip(relations).map(move |(resource, relations)| Shown {
+            resource,
+            relations,
+            base,
+            projection,
+        })
     }
 }

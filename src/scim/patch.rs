@@ -41,7 +41,7 @@ pub(super) async fn patch(
         PatchAnswer::NoContent => false,
     });
     let mut response = if body {
-        answer::resource(&state, StatusCode::OK, &patched.resource, &projection).await?
+        answer::resource(&state, StatusCode::OK, patched.resource, &projection).await?
     } else {
         answer::no_content(&patched.resource)
     };

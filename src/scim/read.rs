@@ -23,7 +23,7 @@ pub(super) async fn read(
         answer::set(&mut response, header::ETAG, &resource.etag());
         return Ok(response);
     }
-    answer::resource(&state, StatusCode::OK, &resource, &params.projection(kind)).await
+    answer::resource(&state, StatusCode::OK, resource, &params.projection(kind)).await
 }
 
 /// What is no id of ours is no resource of ours.

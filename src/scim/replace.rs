@@ -32,5 +32,5 @@ pub(super) async fn replace(
         Ok(Edit { skip_unknown_members, ..edit })
     });
     let replaced = settle(&state, |store| async move { store.edit(&idp, kind, id, edit).await }).await?;
-    answer::resource(&state, StatusCode::OK, &replaced.resource, &params.projection(kind)).await
+    answer::resource(&state, StatusCode::OK, replaced.resource, &params.projection(kind)).await
 }

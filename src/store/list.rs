@@ -1,7 +1,6 @@
 //! What is listed, from where on, and a page of it.
 
-use super::MemberRecord;
-use crate::identity::{Filter, IdpName, Resource, ResourceKind, Sort};
+use crate::identity::{Filter, IdpName, Relation, Resource, ResourceKind, Sort};
 
 /// What to list.
 #[derive(Clone, Debug)]
@@ -21,6 +20,12 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
+    /// Whether it finds one at most, by an index, and reads no group's members.
+    pub fn finds_one(&self) -> bool {
+        let indexed = self.filter.as_ref().and_then(|filter| filter.indexable(self.kind));
+        self.kind != ResourceKind::Group && indexed.is_some_and(|(attribute, _)| attribute.is_of_one())
+    }
+
     /// Whether it may read a whole directory: no index has its filter, or its order, or it asks for the members of many
     /// groups.
     pub fn may_read_all(&self) -> bool {
@@ -51,7 +56,7 @@ pub struct Page {
     /// These.
     pub resources: Vec<Resource>,
     /// Of each of these, if asked for: a group's direct members, a user's direct groups, in stable order.
-    pub relations: Vec<Vec<MemberRecord>>,
+    pub relations: Vec<Vec<Relation>>,
     /// The place after which the next page begins, where more match.
     pub next: Option<i64>,
 }

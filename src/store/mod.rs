@@ -28,7 +28,7 @@ use crate::{
     api::{Receipt, RevocationReason},
     audit,
     directory::{Change, Part},
-    identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
+    identity::{Edit, IdpName, Relation, Resource, ResourceId, ResourceKind},
     policy::PolicyFacts,
     ticket::SecretHash,
 };
@@ -134,9 +134,9 @@ pub trait Store: Send + Sync {
     /// One resource.
     async fn get(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId) -> Result<Resource, StoreError>;
     /// The direct members of a group, with their kind and name, in stable order.
-    async fn members(&self, group: ResourceId) -> Result<Vec<MemberRecord>, StoreError>;
+    async fn members(&self, group: ResourceId) -> Result<Vec<Relation>, StoreError>;
     /// The direct groups of a member.
-    async fn groups_of(&self, member: ResourceId) -> Result<Vec<MemberRecord>, StoreError>;
+    async fn groups_of(&self, member: ResourceId) -> Result<Vec<Relation>, StoreError>;
     /// A page of resources, in the order of their creation unless another is asked for.
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
 

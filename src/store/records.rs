@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     api::{GrantPhase, ObjectRef, Receipt, RevocationReason},
     directory::Change,
-    identity::{IdpName, Resource, ResourceId, ResourceKind},
+    identity::{IdpName, Resource, ResourceId},
     policy::PolicyFacts,
     ticket::SecretHash,
 };
@@ -35,17 +35,6 @@ pub struct TokenRecord {
     /// Its hash, for the one that checks tokens.
     #[serde(skip)]
     pub hash: Option<SecretHash>,
-}
-
-/// A member of a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberRecord {
-    /// SCIM `id`.
-    pub id: ResourceId,
-    /// What it is.
-    pub kind: ResourceKind,
-    /// Its name.
-    pub name: String,
 }
 
 /// What a SCIM write did.

@@ -16,12 +16,12 @@ use crate::{
     audit,
     clock::rfc3339,
     directory::{DirectoryCell, SubjectRef},
-    identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
+    identity::{Edit, IdpName, Relation, Resource, ResourceId, ResourceKind},
     policy::{PolicyFacts, matching},
     store::{
         Activated, Begun, CheckFn, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord, GrantSelect, Issued,
-        ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned, RedeemRequest, Redemption, Revocations,
-        RunRecord, SqlStore, Store, StoreError, TakeFn, TokenRecord,
+        ListQuery, NewDecision, NewGrant, Page, Provisioned, RedeemRequest, Redemption, Revocations, RunRecord,
+        SqlStore, Store, StoreError, TakeFn, TokenRecord,
     },
     ticket::SecretHash,
 };
@@ -187,10 +187,10 @@ impl Store for WatchedStore {
     async fn get(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId) -> Done<Resource> {
         self.step("get", self.kept.store.get(idp, kind, id), fine).await
     }
-    async fn members(&self, group: ResourceId) -> Done<Vec<MemberRecord>> {
+    async fn members(&self, group: ResourceId) -> Done<Vec<Relation>> {
         self.step("members", self.kept.store.members(group), fine).await
     }
-    async fn groups_of(&self, member: ResourceId) -> Done<Vec<MemberRecord>> {
+    async fn groups_of(&self, member: ResourceId) -> Done<Vec<Relation>> {
         self.step("groups of", self.kept.store.groups_of(member), fine).await
     }
     async fn list(&self, query: &ListQuery) -> Done<Page> {

@@ -59,6 +59,13 @@ pub enum IndexedAttribute {
     Member,
 }
 
+impl IndexedAttribute {
+    /// Whether a value of it is one resource's.
+    pub fn is_of_one(self) -> bool {
+        !matches!(self, Self::Email | Self::Member)
+    }
+}
+
 impl Filter {
     /// Reads a filter over resources of a type, within the default limits.
     pub fn parse(text: &str, kind: ResourceKind, mode: Mode) -> Result<Self, ScimError> {

@@ -1,12 +1,18 @@
 //! An extension's attributes, each as its schema says that it is returned (RFC 7643 §2.2).
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::Projection;
 use crate::identity::schema::{Returned, Schema};
 
 /// The part of an extension that is shown; `None` if nothing is.
-pub(super) fn shown(schema: &Schema, held: &Value, projection: &Projection) -> Option<Value> {
+pub(super) fn shown<'a>(schema: &Schema, held: &'a Value, projection: &Projection) -> Option<Cow<'a, Value>> {
+    let on_request = || schema.attributes.iter().any(|attribute| attribute.returned == Returned::Request);
+    if !projection.is_explicit() && !on_request() {
+        return held.as_object().is_some_and(|held| !held.is_empty()).then_some(Cow::Borrowed(held));
+    }
     let mut rest = held.as_object()?.clone();
     let mut always = Map::new();
     for attribute in schema.attributes {
@@ -27,5 +33,5 @@ pub(super) fn shown(schema: &Schema, held: &Value, projection: &Projection) -> O
         _ => Map::new(),
     };
     shown.extend(always);
-    (!shown.is_empty()).then_some(Value::Object(shown))
+    (!shown.is_empty()).then_some(Cow::Owned(Value::Object(shown)))
 }

@@ -3,78 +3,161 @@
 mod extension;
 mod projection;
 
-use chrono::SecondsFormat;
-use serde_json::{Map, Value, json};
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{
+    Serialize, Serializer,
+    ser::{Error as _, SerializeMap},
+};
+use serde_json::{Value, json};
 
 pub use projection::Projection;
 
 use super::{Resource, ResourceId, ResourceKind, schema};
 
 /// Someone in a group, or a group that someone is in.
-#[derive(Clone, Copy, Debug)]
-pub struct Relation<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
     /// SCIM `id`.
     pub id: ResourceId,
     /// What it is.
     pub kind: ResourceKind,
     /// Its name.
-    pub name: &'a str,
+    pub name: String,
 }
 
-/// A resource for an answer. `relations` are a group's members, or the groups that a user or an Agent is in; `base` is the address of `/scim/v2`.
-pub fn render<'a>(
-    resource: &Resource,
-    relations: impl IntoIterator<Item = Relation<'a>>,
-    base: &str,
-    projection: &Projection,
-) -> Value {
-    let mut json = Map::new();
-    let put = |json: &mut Map<String, Value>, key: &str, value: Value| {
-        if let Some(value) = projection.keep(key, value) {
-            json.insert(key.to_owned(), value);
+/// A resource for an answer. It is written from where it stands, without a tree of it in between.
+#[derive(Clone, Debug)]
+pub struct Shown<'a> {
+    /// What is shown.
+    pub resource: Resource,
+    /// A group's members, or the groups that a user or an Agent is in.
+    pub relations: Vec<Relation>,
+    /// The address of `/scim/v2`.
+    pub base: &'a str,
+    /// Which part of it.
+    pub projection: &'a Projection,
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { resource, relations, base, projection } = self;
+        let mut json = Json { map: serializer.serialize_map(None)?, projection };
+        json.put("schemas", &resource.schemas().collect::<Vec<_>>())?;
+        json.put("id", &resource.id)?;
+        if let Some(id) = &resource.external_id {
+            json.put("externalId", id)?;
         }
-    };
-    put(&mut json, "schemas", resource.schemas().collect());
-    put(&mut json, "id", resource.id.to_string().into());
-    if let Some(id) = &resource.external_id {
-        put(&mut json, "externalId", id.as_str().into());
-    }
-    for (key, value) in &resource.attributes {
-        if let Some(schema) = schema::extension(resource.kind, key) {
-            if let Some(shown) = extension::shown(schema, value, projection) {
-                json.insert(key.clone(), shown);
+        for (key, value) in &resource.attributes {
+            if let Some(schema) = schema::extension(resource.kind, key) {
+                if let Some(shown) = extension::shown(schema, value, projection) {
+                    json.map.serialize_entry(key, &*shown)?;
+                }
+            } else if key == "owners" {
+                json.put(key, &owners(value, base))?;
+            } else {
+                json.put(key, value)?;
             }
-        } else if projection.wants(key) {
-            let value = if key == "owners" { owners(value, base) } else { value.clone() };
-            put(&mut json, key, value);
+        }
+        if !relations.is_empty() {
+            let (key, named) = match resource.kind {
+                ResourceKind::Group => ("members", projection.asks_for(&["members", "display"])),
+                ResourceKind::User | ResourceKind::Agent => ("groups", true),
+            };
+            let related = |one| Related::new(one, resource.kind, base, named);
+            json.put(key, &relations.iter().map(related).collect::<Vec<_>>())?;
+        }
+        json.put("meta", &Meta::new(resource, base))?;
+        json.map.end()
+    }
+}
+
+/// An object that is being written.
+struct Json<'a, M> {
+    map: M,
+    projection: &'a Projection,
+}
+
+impl<M: SerializeMap> Json<'_, M> {
+    /// Writes what is to be shown of a top-level attribute.
+    fn put(&mut self, key: &str, value: &(impl Serialize + ?Sized)) -> Result<(), M::Error> {
+        if !self.projection.is_explicit() {
+            return self.map.serialize_entry(key, value);
+        }
+        if !self.projection.wants(key) {
+            return Ok(());
+        }
+        let value = serde_json::to_value(value).map_err(M::Error::custom)?;
+        self.projection.keep(key, value).map_or(Ok(()), |kept| self.map.serialize_entry(key, &kept))
+    }
+}
+
+/// An element of `members` or `groups` (RFC 7643 §4.1.2, §4.2).
+#[derive(Serialize)]
+struct Related<'a> {
+    value: ResourceId,
+    #[serde(rename = "$ref")]
+    location: Location<'a>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display: Option<&'a str>,
+}
+
+impl<'a> Related<'a> {
+    fn new(one: &'a Relation, of: ResourceKind, base: &'a str, named: bool) -> Self {
+        let kind = if of == ResourceKind::Group { one.kind.as_str() } else { "direct" };
+        let location = Location { kind: one.kind, id: one.id, base };
+        Self { value: one.id, location, kind, display: named.then_some(&one.name) }
+    }
+}
+
+/// `meta` (RFC 7643 §3.1).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Meta<'a> {
+    resource_type: &'static str,
+    created: String,
+    last_modified: String,
+    location: Location<'a>,
+    version: String,
+}
+
+impl<'a> Meta<'a> {
+    fn new(resource: &Resource, base: &'a str) -> Self {
+        let moment = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        Self {
+            resource_type: resource.kind.as_str(),
+            created: moment(resource.created),
+            last_modified: moment(resource.last_modified),
+            location: Location { kind: resource.kind, id: resource.id, base },
+            version: resource.etag(),
         }
     }
-    let (key, relations): (_, Vec<_>) = match resource.kind {
-        ResourceKind::Group => {
-            let named = projection.asks_for(&["members", "display"]);
-            ("members", relations.into_iter().map(|one| member(one, base, named)).collect())
-        }
-        ResourceKind::User | ResourceKind::Agent => {
-            ("groups", relations.into_iter().map(|one| group(one, base)).collect())
-        }
-    };
-    if !relations.is_empty() {
-        put(&mut json, key, Value::Array(relations));
-    }
-    let meta = json!({
-        "resourceType": resource.kind.as_str(),
-        "created": resource.created.to_rfc3339_opts(SecondsFormat::Millis, true),
-        "lastModified": resource.last_modified.to_rfc3339_opts(SecondsFormat::Millis, true),
-        "location": location(resource.kind, resource.id, base),
-        "version": resource.etag(),
-    });
-    put(&mut json, "meta", meta);
-    Value::Object(json)
 }
 
 /// Address of a resource.
-pub fn location(kind: ResourceKind, id: ResourceId, base: &str) -> String {
-    format!("{base}/{}/{id}", kind.endpoint())
+#[derive(Clone, Copy, Debug)]
+pub struct Location<'a> {
+    /// Its type.
+    pub kind: ResourceKind,
+    /// Which.
+    pub id: ResourceId,
+    /// The address of `/scim/v2`.
+    pub base: &'a str,
+}
+
+impl fmt::Display for Location<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.base, self.kind.endpoint(), self.id)
+    }
+}
+
+impl Serialize for Location<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// Of an owner we hold the id; the address is ours to say.
@@ -84,27 +167,6 @@ fn owners(held: &Value, base: &str) -> Value {
         json!({"value": value, "$ref": format!("{base}/{}/{value}", ResourceKind::User.endpoint())})
     };
     held.as_array().into_iter().flatten().map(owner).collect()
-}
-
-fn member(one: Relation<'_>, base: &str, named: bool) -> Value {
-    let mut member = json!({
-        "value": one.id.to_string(),
-        "$ref": location(one.kind, one.id, base),
-        "type": one.kind.as_str(),
-    });
-    if named && let Some(member) = member.as_object_mut() {
-        member.insert("display".into(), one.name.into());
-    }
-    member
-}
-
-fn group(one: Relation<'_>, base: &str) -> Value {
-    json!({
-        "value": one.id.to_string(),
-        "$ref": location(one.kind, one.id, base),
-        "type": "direct",
-        "display": one.name,
-    })
 }
 
 #[cfg(test)]
@@ -138,8 +200,11 @@ mod tests {
 
     fn shown(attributes: &str, excluded: &str) -> Value {
         let projection = Projection::read(Some(attributes), Some(excluded), ResourceKind::User);
-        let groups = [Relation { id: ResourceId(Uuid::from_u128(7)), kind: ResourceKind::Group, name: "deployers" }];
-        render(&alice(), groups, "https://x/scim/v2", &projection)
+        let group =
+            Relation { id: ResourceId(Uuid::from_u128(7)), kind: ResourceKind::Group, name: "deployers".to_owned() };
+        let (resource, relations) = (alice(), vec![group]);
+        let shown = Shown { resource, relations, base: "https://x/scim/v2", projection: &projection };
+        serde_json::to_value(shown).unwrap()
     }
 
     #[test]

@@ -6,18 +6,19 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
-    SqlStore, audit as log, conn::params, decisions, grants, idps, issue, load, members, query, redeem, resources,
-    runs, tokens,
+    SqlStore, audit as log,
+    conn::{Conn, params},
+    decisions, grants, idps, issue, load, members, query, redeem, resources, runs, tokens,
 };
 use crate::{
     api::{Receipt, RevocationReason},
     audit,
-    identity::{Edit, IdpName, Resource, ResourceId, ResourceKind},
+    identity::{Edit, IdpName, Relation, Resource, ResourceId, ResourceKind},
     policy::PolicyFacts,
     store::{
         Activated, AuditHead, Begun, CheckFn, DecisionOutcome, DecisionRecord, EditFn, GrantId, GrantRecord,
-        GrantSelect, IdpRecord, Issued, ListQuery, MemberRecord, NewDecision, NewGrant, Page, Provisioned,
-        RedeemRequest, Redemption, Revocations, RunRecord, Store, StoreError, TakeFn, TokenRecord, sqlite,
+        GrantSelect, IdpRecord, Issued, ListQuery, NewDecision, NewGrant, Page, Provisioned, RedeemRequest, Redemption,
+        Revocations, RunRecord, Store, StoreError, TakeFn, TokenRecord, sqlite,
     },
     ticket::SecretHash,
 };
@@ -85,23 +86,26 @@ impl Store for SqlStore {
 
     async fn get(&self, idp: &IdpName, kind: ResourceKind, id: ResourceId) -> Result<Resource, StoreError> {
         let idp = idp.clone();
-        self.read(move |conn| Ok(resources::get(conn, &idp, kind, id)?.resource)).await
+        self.readers.look_up(move |conn| Ok(resources::get(conn, &idp, kind, id)?.resource)).await
     }
 
-    async fn members(&self, group: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
-        self.read(move |conn| members::of_group(conn, group)).await
+    async fn members(&self, group: ResourceId) -> Result<Vec<Relation>, StoreError> {
+        self.read(move |conn| members::related_to(conn, ResourceKind::Group, group)).await
     }
 
-    async fn groups_of(&self, member: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
-        self.read(move |conn| members::groups_of(conn, member)).await
+    async fn groups_of(&self, member: ResourceId) -> Result<Vec<Relation>, StoreError> {
+        self.readers.look_up(move |conn| members::related_to(conn, ResourceKind::User, member)).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let query = query.clone();
-        if query.may_read_all() {
-            return self.readers.read_long(move |conn| query::list(conn, &query)).await;
+        let (finds_one, may_read_all) = (query.finds_one(), query.may_read_all());
+        let list = move |conn: &Conn| query::list(conn, &query);
+        match () {
+            () if finds_one => self.readers.look_up(list).await,
+            () if may_read_all => self.readers.read_long(list).await,
+            () => self.read(list).await,
         }
-        self.read(move |conn| query::list(conn, &query)).await
     }
 
     async fn record_decision(&self, decision: NewDecision) -> Result<DecisionOutcome, StoreError> {

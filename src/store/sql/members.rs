@@ -8,8 +8,8 @@ use super::{
     tx::Tx,
 };
 use crate::{
-    identity::{MemberOp, ResourceId, ResourceKind},
-    store::{MemberRecord, StoreError},
+    identity::{MemberOp, Relation, ResourceId, ResourceKind},
+    store::StoreError,
 };
 
 /// Groups of an IdP (1) and kind (2) that hold someone (3) directly, after a place (4), so many (5).
@@ -162,34 +162,30 @@ impl Plan<'_> {
     }
 }
 
-/// What a resource is shown with: a group's direct members, else the direct groups that someone is in.
-pub fn related(conn: &Conn, kind: ResourceKind, id: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
-    match kind {
-        ResourceKind::Group => of_group(conn, id),
-        ResourceKind::User | ResourceKind::Agent => groups_of(conn, id),
-    }
+/// What a resource is shown with, by its place: a group's direct members, else the direct groups that someone is in.
+pub fn related(conn: &Conn, kind: ResourceKind, place: i64) -> Result<Vec<Relation>, StoreError> {
+    let mut select = conn.prepare_cached(match kind {
+        ResourceKind::Group => {
+            "SELECT p.id, p.kind, p.name FROM members m JOIN resources p ON p.ordinal = m.member_id
+             WHERE m.group_id = ?1 ORDER BY m.member_id"
+        }
+        ResourceKind::User | ResourceKind::Agent => {
+            "SELECT p.id, p.kind, p.name FROM members m JOIN resources p ON p.ordinal = m.group_id
+             WHERE m.member_id = ?1 ORDER BY m.group_id"
+        }
+    })?;
+    Ok(select.query_map([place], |row| {
+        Ok(Relation { id: ResourceId(row.get::<Id>(0)?.0), kind: row.get::<Kind>(1)?.0, name: row.get(2)? })
+    })?)
 }
 
-/// The direct members of a group.
-pub fn of_group(conn: &Conn, group: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
-    records(
-        conn,
-        group,
-        "SELECT p.id, p.kind, p.name
-         FROM resources g JOIN members m ON m.group_id = g.ordinal
-         JOIN resources p ON p.ordinal = m.member_id WHERE g.id = ?1 ORDER BY m.member_id",
-    )
-}
-
-/// The direct groups of a member.
-pub fn groups_of(conn: &Conn, member: ResourceId) -> Result<Vec<MemberRecord>, StoreError> {
-    records(
-        conn,
-        member,
-        "SELECT p.id, p.kind, p.name
-         FROM resources g JOIN members m ON m.member_id = g.ordinal
-         JOIN resources p ON p.ordinal = m.group_id WHERE g.id = ?1 ORDER BY m.group_id",
-    )
+/// The same by its id; nothing, if nobody has that.
+pub fn related_to(conn: &Conn, kind: ResourceKind, id: ResourceId) -> Result<Vec<Relation>, StoreError> {
+    let place = conn
+        .prepare_cached("SELECT ordinal FROM resources WHERE id = ?1")?
+        .query_row([Id::from(id)], |row| row.get(0))
+        .optional()?;
+    place.map_or(Ok(Vec::new()), |place| related(conn, kind, place))
 }
 
 /// Ids of the direct members of a group, by its place.
@@ -213,11 +209,4 @@ pub fn among(conn: &Conn, group: i64, ids: Vec<ResourceId>) -> Result<Vec<Resour
         }
     }
     Ok(found)
-}
-
-fn records(conn: &Conn, of: ResourceId, sql: &str) -> Result<Vec<MemberRecord>, StoreError> {
-    let mut select = conn.prepare_cached(sql)?;
-    Ok(select.query_map([Id::from(of)], |row| {
-        Ok(MemberRecord { id: ResourceId(row.get::<Id>(0)?.0), kind: row.get::<Kind>(1)?.0, name: row.get(2)? })
-    })?)
 }

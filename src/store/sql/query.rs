@@ -9,7 +9,7 @@ use super::{
     sorted,
 };
 use crate::{
-    identity::{Filter, IndexedAttribute, Resource, ResourceId, ResourceKind, fold},
+    identity::{Filter, IndexedAttribute, ResourceId, ResourceKind, fold},
     store::{ListQuery, Page, Start, StoreError},
 };
 
@@ -21,17 +21,23 @@ pub const AFTER: &str = "p.idp = ?1 AND p.kind = ?2 AND p.ordinal > ?3 ORDER BY 
 
 /// A page of resources.
 pub fn list(conn: &Conn, query: &ListQuery) -> Result<Page, StoreError> {
-    let mut page = page(conn, query)?;
-    if query.related {
-        let relations = page.resources.iter().map(|one| members::related(conn, one.kind, one.id));
-        page.relations = relations.collect::<Result<_, _>>()?;
-    }
-    Ok(page)
+    let Found { total, stored, next } = find(conn, query)?;
+    let related = |one: &Stored| members::related(conn, query.kind, one.ordinal);
+    let relations = if query.related { stored.iter().map(related).collect::<Result<_, _>>()? } else { Vec::new() };
+    Ok(Page { total, resources: stored.into_iter().map(|one| one.resource).collect(), relations, next })
 }
 
-fn page(conn: &Conn, query: &ListQuery) -> Result<Page, StoreError> {
+/// What stands on a page.
+#[derive(Default)]
+pub struct Found {
+    pub total: Option<usize>,
+    pub stored: Vec<Stored>,
+    pub next: Option<i64>,
+}
+
+fn find(conn: &Conn, query: &ListQuery) -> Result<Found, StoreError> {
     let idp = resources::idp(conn, &query.idp)?;
-    let mut taken = Taken { query, seen: 0, last: 0, page: Page::default() };
+    let mut taken = Taken { query, seen: 0, found: Found::default() };
     match (&query.start, &query.filter) {
         (Start::Sorted(sort, index), _) => return sorted::list(conn, idp, query, sort, *index),
         (_, None) => return unfiltered(conn, idp, query),
@@ -39,7 +45,7 @@ fn page(conn: &Conn, query: &ListQuery) -> Result<Page, StoreError> {
         (Start::After(place), Some(filter)) if filter.indexable(query.kind).is_none() => {
             matching(conn, idp, query, *place, |stored| {
                 taken.look_at(stored);
-                Ok(taken.page.next.is_none())
+                Ok(taken.found.next.is_none())
             })?;
         }
         (_, Some(_)) => {
@@ -47,18 +53,17 @@ fn page(conn: &Conn, query: &ListQuery) -> Result<Page, StoreError> {
                 taken.look_at(stored);
                 Ok(true)
             })?;
-            taken.page.total = Some(taken.seen);
+            taken.found.total = Some(taken.seen);
         }
     }
-    Ok(taken.page)
+    Ok(taken.found)
 }
 
 /// What matches, as it goes by in the order of creation.
 struct Taken<'a> {
     query: &'a ListQuery,
     seen: usize,
-    last: i64,
-    page: Page,
+    found: Found,
 }
 
 impl Taken<'_> {
@@ -70,11 +75,10 @@ impl Taken<'_> {
             Start::After(place) => Some(place),
             Start::Index(_) | Start::Sorted(..) => None,
         };
-        if self.page.resources.len() < self.query.count {
-            self.last = stored.ordinal;
-            self.page.resources.push(stored.resource);
+        if self.found.stored.len() < self.query.count {
+            self.found.stored.push(stored);
         } else if let Some(place) = after {
-            self.page.next = Some(self.last.max(place));
+            self.found.next = Some(self.found.stored.last().map_or(place, |last| last.ordinal));
         }
     }
 }
@@ -117,29 +121,25 @@ fn matches(conn: &Conn, filter: &Filter, stored: &Stored) -> Result<bool, StoreE
     Ok(filter.matches(&stored.resource, &members))
 }
 
-fn unfiltered(conn: &Conn, idp: i64, query: &ListQuery) -> Result<Page, StoreError> {
+fn unfiltered(conn: &Conn, idp: i64, query: &ListQuery) -> Result<Found, StoreError> {
     let total = Some(total(conn, idp, query.kind)?);
     let kind = Kind(query.kind);
     match query.start {
         Start::Index(index) | Start::Sorted(_, index) => {
             let filter = "p.idp = ?1 AND p.kind = ?2 ORDER BY p.ordinal LIMIT ?3 OFFSET ?4";
             let skip = whole(index.saturating_sub(1));
-            let found = select(conn, filter, params![idp, kind, whole(query.count), skip])?;
-            Ok(Page { total, resources: resources(found), ..Page::default() })
+            let stored = select(conn, filter, params![idp, kind, whole(query.count), skip])?;
+            Ok(Found { total, stored, next: None })
         }
         Start::After(place) => {
             // One more than asked for tells whether there is another page.
-            let mut found = after(conn, idp, query.kind, place, query.count.saturating_add(1))?;
-            let more = found.len() > query.count;
-            found.truncate(query.count);
-            let next = more.then(|| found.last().map_or(place, |last| last.ordinal));
-            Ok(Page { total, resources: resources(found), next, ..Page::default() })
+            let mut stored = after(conn, idp, query.kind, place, query.count.saturating_add(1))?;
+            let more = stored.len() > query.count;
+            stored.truncate(query.count);
+            let next = more.then(|| stored.last().map_or(place, |last| last.ordinal));
+            Ok(Found { total, stored, next })
         }
     }
-}
-
-pub fn resources(found: Vec<Stored>) -> Vec<Resource> {
-    found.into_iter().map(|stored| stored.resource).collect()
 }
 
 pub fn total(conn: &Conn, idp: i64, kind: ResourceKind) -> Result<usize, StoreError> {

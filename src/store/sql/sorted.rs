@@ -5,28 +5,28 @@ use std::collections::BTreeSet;
 
 use super::{
     conn::{Conn, params},
-    query::{matching, resources, select, total, whole},
+    query::{Found, matching, select, total, whole},
     rows::Kind,
 };
 use crate::{
     identity::Sort,
-    store::{ListQuery, Page, StoreError},
+    store::{ListQuery, StoreError},
 };
 
 /// Last match with which a page may begin in an order that no index has: as many places are kept meanwhile.
 const MAX_INDEX: usize = 10_000;
 
-/// A page from the n-th match on.
-pub fn list(conn: &Conn, idp: i64, query: &ListQuery, sort: &Sort, index: usize) -> Result<Page, StoreError> {
+/// What stands on a page from the n-th match on.
+pub fn list(conn: &Conn, idp: i64, query: &ListQuery, sort: &Sort, index: usize) -> Result<Found, StoreError> {
     let skip = index.saturating_sub(1);
     if query.filter.is_none() && sort.is_by_name(query.kind) {
-        let found = select(
+        let stored = select(
             conn,
             &by_name(sort.is_descending()),
             params![idp, Kind(query.kind), whole(query.count), whole(skip)],
         )?;
         let total = total(conn, idp, query.kind)?;
-        return Ok(Page { total: Some(total), resources: resources(found), ..Page::default() });
+        return Ok(Found { total: Some(total), stored, next: None });
     }
     if index > MAX_INDEX {
         let detail = format!(
@@ -43,11 +43,11 @@ pub fn list(conn: &Conn, idp: i64, query: &ListQuery, sort: &Sort, index: usize)
         }
         Ok(true)
     })?;
-    let mut found = Vec::new();
+    let mut stored = Vec::new();
     for (_, ordinal) in best.into_iter().skip(skip) {
-        found.extend(select(conn, "p.ordinal = ?1", [ordinal])?);
+        stored.extend(select(conn, "p.ordinal = ?1", [ordinal])?);
     }
-    Ok(Page { total: Some(seen), resources: resources(found), ..Page::default() })
+    Ok(Found { total: Some(seen), stored, next: None })
 }
 
 /// A page in the order of names.

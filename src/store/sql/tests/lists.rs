@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    identity::{AttrPath, CompareOp, Filter, Resource},
-    store::{ListQuery, MemberRecord, Page, Start},
+    identity::{AttrPath, CompareOp, Filter, Relation, Resource},
+    store::{ListQuery, Page, Start},
 };
 
 fn compare(name: &str, op: CompareOp, value: &str) -> Filter {
@@ -143,7 +143,7 @@ async fn a_page_comes_with_the_relations_of_each_if_they_are_asked_for() {
             });
         }
         assert_eq!(page.relations, relations);
-        let joined = |all: &Vec<MemberRecord>| all.iter().map(|one| one.name.clone()).collect::<Vec<_>>().join(" ");
+        let joined = |all: &Vec<Relation>| all.iter().map(|one| one.name.clone()).collect::<Vec<_>>().join(" ");
         let names: Vec<_> = relations.iter().map(joined).collect();
         let expected: &[&str] = match kind {
             ResourceKind::User | ResourceKind::Agent => &["inner", "inner outer"],

@@ -138,7 +138,7 @@ async fn members_are_deltas_in_the_order_they_are_stated() {
     ];
     let done = world.change(ResourceKind::Group, outer, move |edit| edit.members = ops).await.unwrap();
     assert_eq!(done.changes, [Change::Members { group: outer, added: vec![c], removed: vec![inner] }]);
-    let names = |records: Vec<crate::store::MemberRecord>| {
+    let names = |records: Vec<crate::identity::Relation>| {
         records.into_iter().map(|record| (record.kind, record.name)).collect::<Vec<_>>()
     };
     let now = names(world.store.members(outer).await.unwrap());
