@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{Config, keys};
+use super::{Config, ScimMode, keys};
 
 /// What our environment variables begin with.
 pub(super) const PREFIX: &str = "SCIM_TEKTON_";
@@ -217,6 +217,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     for (index, idp) in config.idps.iter().enumerate() {
         if !names.insert(&idp.name) {
             return Err(ConfigError::invalid(format!("idps.{index}.name"), format!("{} stands there twice", idp.name)));
+        }
+        if idp.scim.advertise_password && idp.scim.mode == ScimMode::Strict {
+            let message = "expected mode compat: strict refuses a password";
+            return Err(ConfigError::invalid(format!("idps.{index}.scim.advertisePassword"), message));
         }
     }
     super::jwt::check(&config.idps)?;

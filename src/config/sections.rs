@@ -95,6 +95,8 @@ pub struct IdpScim {
     pub unknown_members: UnknownMembers,
     /// What is left out of its `ServiceProviderConfig`, beside what `scim.omit` leaves out for all.
     pub omit: BTreeSet<Omissible>,
+    /// Whether its `/Schemas` names a `password`, for clients that can't send a User without one; it is dropped all the same.
+    pub advertise_password: bool,
 }
 
 /// How strictly an IdP is read.

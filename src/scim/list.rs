@@ -33,14 +33,22 @@ pub(super) async fn search(
     list(kind, state, caller, Params::from_search(body)?).await
 }
 
-/// Over all types (RFC 7644 §3.4.3): users, then groups, then Agents.
-pub(super) async fn search_all(
+/// Over all types, as a query of the root (RFC 7644 §3.4.2.1): users, then groups, then Agents.
+pub(super) async fn list_all(
     State(state): State<ScimState>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, Failure> {
+    Lister::new(&state, &caller, &params, state.settings.kinds())?.list().await
+}
+
+/// The same by POST (RFC 7644 §3.4.3).
+pub(super) async fn search_all(
+    state: State<ScimState>,
     caller: Caller,
     Json(body): Json,
 ) -> Result<Response, Failure> {
-    let params = Params::from_search(body)?;
-    Lister::new(&state, &caller, &params, state.settings.kinds())?.list().await
+    list_all(state, caller, Params::from_search(body)?).await
 }
 
 /// Lists one type after the other as if they were one list.

@@ -38,6 +38,8 @@ pub struct IdpSettings {
     pub requests_per_second: u32,
     /// Whether members to add that are nobody of this IdP are left out, instead of an error.
     pub skip_unknown_members: bool,
+    /// Whether the User that it is shown has a `password`.
+    pub advertise_password: bool,
     /// Members of `ServiceProviderConfig` that it is not shown.
     pub omit: Vec<&'static str>,
     /// Whose JWTs are taken as its tokens.

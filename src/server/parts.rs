@@ -129,6 +129,7 @@ impl Parts {
                 patch_answer,
                 requests_per_second,
                 skip_unknown_members: idp.scim.unknown_members == UnknownMembers::Ignore,
+                advertise_password: idp.scim.advertise_password,
                 omit: self.config.scim.omit.union(&idp.scim.omit).map(|one| omissible(*one)).collect(),
                 jwt: idp.jwt.as_ref().map(idp_keys::settings),
             };
