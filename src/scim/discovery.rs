@@ -28,6 +28,12 @@ pub(super) async fn service_provider_config(
     } else {
         &state.settings.default
     };
+    let description = match &settings.jwt {
+        None => "A token of this server's own, by `scim-tekton idp token create`, in the header Authorization",
+        Some(_) => {
+            "A token of this server's own, or a JWT of the identity provider's issuer, in the header Authorization"
+        }
+    };
     let page = state.settings.limits.page;
     let mut config = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
@@ -52,7 +58,7 @@ pub(super) async fn service_provider_config(
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "Bearer token",
-            "description": "A token of this server's own, by `scim-tekton idp token create`, in the header Authorization",
+            "description": description,
             "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
             "primary": true,
         }],

@@ -321,6 +321,18 @@ async fn two_idps_of_one_issuer_are_told_apart_by_their_clients() {
     assert_eq!(send(&app, "GET", &format!("/Users/{alice}"), &issuer.token(&json!({}))).await.status, 200);
     assert_eq!(send(&app, "GET", &format!("/Users/{alice}"), &other).await.status, 404);
     assert_eq!(users(&app, &other).await, 200);
+    // Of two that would both take it, nobody says which is meant.
+    let audiences = vec!["elsewhere".into()];
+    let okta = IdpSettings { jwt: Some(self::settings()), ..IdpSettings::default() };
+    let entra = IdpSettings { jwt: Some(JwtSettings { audiences, ..self::settings() }), ..IdpSettings::default() };
+    let both = [("okta".into(), okta), ("entra".into(), entra)].into();
+    let app = App::with(Recorder::default(), Settings { idps: both, ..Settings::default() }).await;
+    for (_, _, ring) in app.state.key_rings() {
+        let source = issuer.clone();
+        tokio::spawn(async move { ring.tend("any", &*source).await });
+    }
+    assert_eq!(users(&app, &issuer.token(&json!({"aud": "elsewhere"}))).await, 200);
+    assert_eq!(users(&app, &issuer.token(&json!({"aud": [AUDIENCE, "elsewhere"]}))).await, 401);
 }
 
 #[tokio::test]
