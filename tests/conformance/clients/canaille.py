@@ -13,7 +13,6 @@ import re
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -86,15 +85,14 @@ class Browser:
     def __init__(self, port, server):
         self.base = f"http://127.0.0.1:{port}"
         self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
-        for _ in range(150):
-            if server.poll() is not None:
-                break
+        until = time.monotonic() + 120
+        while server.poll() is None and time.monotonic() < until:
             try:
                 self.get("/login")
                 return
-            except urllib.error.URLError:
+            except OSError:
                 time.sleep(0.2)
-        raise RuntimeError("its server does not answer")
+        raise RuntimeError(f"its server does not answer: {open(LOG).read()[-400:]!r}")
 
     def get(self, path):
         with self.opener.open(self.base + path, timeout=60) as page:
