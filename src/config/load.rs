@@ -223,6 +223,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::invalid(format!("idps.{index}.scim.advertisePassword"), message));
         }
     }
+    super::jwt::check(&config.idps)?;
     let id = config.issuer.cluster_id.as_deref().unwrap_or("default");
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
         return Err(ConfigError::invalid(

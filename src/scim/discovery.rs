@@ -24,7 +24,7 @@ pub(super) async fn service_provider_config(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let settings = if headers.contains_key(header::AUTHORIZATION) {
-        state.settings.of(&caller(&headers, &state)?.idp)
+        state.settings.of(&caller(&headers, &state).await?.idp)
     } else {
         &state.settings.default
     };
