@@ -63,7 +63,7 @@ struct Lister<'a> {
 }
 
 impl<'a> Lister<'a> {
-    /// A type that doesn't have the filter's attributes has no match; one of the types must have them.
+    /// What a filter asks for must be an attribute of one of the types.
     fn new(
         state: &'a ScimState,
         caller: &'a Caller,
@@ -73,8 +73,10 @@ impl<'a> Lister<'a> {
         let limits = state.settings.limits.text;
         let (mut parts, mut unknown) = (Vec::new(), None);
         for kind in kinds {
-            let parse = |text| Filter::parse_within(limits, text, *kind, caller.mode);
+            let parse = |text| Filter::parse_among(limits, text, *kind, caller.mode, kinds);
             match params.filter.as_deref().map(parse).transpose() {
+                // Nothing of a type has to be read to see that none of it is asked for.
+                Ok(Some(filter)) if kinds.len() > 1 && filter.settled() == Some(false) => {}
                 Ok(filter) => parts.push((*kind, filter)),
                 Err(error) => unknown = Some(error),
             }

@@ -136,6 +136,31 @@ async fn pages_are_as_asked_and_hold_everyone_once() {
 }
 
 #[tokio::test]
+async fn over_several_types_an_attribute_has_no_value_where_a_type_lacks_it() {
+    let app = App::new().await;
+    app.user("ada").await;
+    app.user("bob").await;
+    app.group("devs", &[]).await;
+    for (filter, names) in [
+        (r#"displayName eq "devs" or userName eq "bob""#, &["bob", "devs"][..]),
+        (r#"urn:ietf:params:scim:schemas:core:2.0:Group:displayName eq "devs" and id pr"#, &["devs"]),
+        (r#"not (userName eq "bob")"#, &["ada", "devs"]),
+        (r#"userName ne "bob""#, &["ada", "devs"]),
+        ("userName eq null", &["devs"]),
+        ("userName pr and meta.created pr", &["ada", "bob"]),
+        (r#"emails[type eq "work"] or members pr"#, &[]),
+    ] {
+        let found = app.post("/.search", json!({"filter": filter})).await.body;
+        let name = |one: &serde_json::Value| one.get("userName").unwrap_or(&one["displayName"]).clone();
+        let found: Vec<_> = found["Resources"].as_array().unwrap().iter().map(name).collect();
+        assert_eq!(found, names, "{filter}");
+    }
+    for wrong in [r#"displayName eq "devs" or shoeSize eq 7"#, r#"active eq "maybe" or displayName pr"#] {
+        assert_eq!(app.post("/.search", json!({"filter": wrong})).await.status, 400, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_client_refuses_is_left_out_of_what_the_server_says_of_itself() {
     let okta = IdpSettings { omit: vec!["sort"], ..IdpSettings::default() };
     let app =
