@@ -87,6 +87,30 @@ async fn an_inactive_user_assigned_anew_is_the_same_user_without_old_groups() {
 }
 
 #[tokio::test]
+async fn whoever_comes_back_under_another_name_is_known_by_their_external_id() {
+    let app = App::new().await;
+    let id = app.user("alice").await;
+    app.user("bob").await;
+    let group = app.group("deployers", &[&id]).await;
+    let renamed = |name: &str| json!({"userName": name, "externalId": "ext-alice"});
+    assert_eq!(app.post("/Users", renamed("alice2")).await.status, 409, "alice is active");
+    app.patch(&format!("/Users/{id}"), json!([{"op": "replace", "value": {"active": false}}])).await;
+
+    // Bob's name is bob's, and who is refused is as they were.
+    let before = app.get(&format!("/Users/{id}")).await.body;
+    let taken = app.post("/Users", renamed("bob")).await;
+    assert_eq!((taken.status.as_u16(), &taken.body["scimType"]), (409, &json!("uniqueness")));
+    assert_eq!(app.get(&format!("/Users/{id}")).await.body, before);
+    assert_eq!(before["groups"][0]["value"], json!(group));
+
+    let revived = app.post("/Users", renamed("alice2")).await;
+    assert_eq!((revived.status.as_u16(), revived.id()), (201, id));
+    assert_eq!((&revived.body["active"], &revived.body["userName"]), (&json!(true), &json!("alice2")));
+    assert_eq!(revived.body.get("groups"), None);
+    assert_eq!(app.post("/Users", json!({"userName": "alice"})).await.status, 201, "the old name is free");
+}
+
+#[tokio::test]
 async fn a_change_is_enforced_before_the_answer_and_again_when_it_is_asked_for_again() {
     let app = App::new().await;
     let path = format!("/Users/{}", app.user("alice").await);
