@@ -30,7 +30,8 @@ pub(super) async fn search(
     caller: Caller,
     Json(body): Json,
 ) -> Result<Response, Failure> {
-    list(kind, state, caller, Params::from_search(body)?).await
+    let params = Params::from_search(body, caller.mode)?;
+    list(kind, state, caller, params).await
 }
 
 /// Over all types (RFC 7644 §3.4.3): users, then groups, then Agents.
@@ -39,7 +40,7 @@ pub(super) async fn search_all(
     caller: Caller,
     Json(body): Json,
 ) -> Result<Response, Failure> {
-    let params = Params::from_search(body)?;
+    let params = Params::from_search(body, caller.mode)?;
     Lister::new(&state, &caller, &params, state.settings.kinds())?.list().await
 }
 
