@@ -166,6 +166,19 @@ async fn if_match_guards_a_change() {
     assert_eq!(app.send(app.request("DELETE", &path, None, &[("if-match", &etag)])).await.status, 204);
 }
 
+#[tokio::test]
+async fn a_group_that_was_read_with_someone_who_is_deleted_since_is_read_anew() {
+    let app = App::new().await;
+    let alice = app.user("alice").await;
+    let group = format!("/Groups/{}", app.group("deployers", &[&alice]).await);
+    let etag = app.get(&group).await.header("etag").to_owned();
+    app.delete(&format!("/Users/{alice}")).await;
+    let again = app.send(app.request("GET", &group, None, &[("if-none-match", &etag)])).await;
+    assert_eq!((again.status.as_u16(), again.body.get("members")), (200, None));
+    let late = json!({"displayName": "deployers", "members": []});
+    assert_eq!(app.send(app.request("PUT", &group, Some(late), &[("if-match", &etag)])).await.status, 412);
+}
+
 /// A deletion that was asked for by version must not take with it what came in between.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_deletion_and_a_change_of_the_same_version_one_happens() {
