@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{ForeignPath, Operation, Target};
+use super::{ForeignPath, Operation, Target, reference};
 use crate::identity::{
     CompareOp, Edit, Filter, MemberOp, Mode, Resource, ResourceKind, ScimError, ScimType, agent,
     coerce::{MAX_VALUES, is_primary},
@@ -27,6 +27,7 @@ pub fn apply(operations: Vec<Operation>, resource: &Resource, mode: Mode) -> Res
         }
     }
     let mut edit = document.finish(resource.kind)?;
+    reference::settle(resource.kind, &resource.attributes, &mut edit.attributes);
     immutable::hold(resource.kind, &resource.attributes, &mut edit.attributes, false)?;
     complete_extensions(resource.kind, &resource.attributes, &edit.attributes)?;
     Ok(edit)
