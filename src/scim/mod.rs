@@ -27,6 +27,7 @@ mod state;
 mod tests;
 mod tokens;
 mod write;
+mod tree;
 
 pub use body::READ_TIMEOUT;
 pub use import::{Attribute, Import, Imported, MembersBy, import, set};

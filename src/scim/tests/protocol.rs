@@ -87,6 +87,18 @@ async fn a_filter_that_came_out_empty_or_as_no_text_is_refused_and_shows_nobody(
 }
 
 #[tokio::test]
+async fn of_two_values_for_one_name_neither_is_taken() {
+    let app = App::new().await;
+    let path = format!("/Users/{}", app.user("alice").await);
+    let (parts, _) = app.request("PATCH", &path, None, &[]).into_parts();
+    let body = r#"{"Operations": [{"op": "replace", "value": {"active": false, "active": true}}]}"#;
+    let answer = app.send(Request::from_parts(parts, Body::from(body))).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["scimType"]), (400, &json!("invalidSyntax")));
+    assert!(answer.body["detail"].as_str().unwrap().contains("\"active\" is stated twice"), "{}", answer.body);
+    assert_eq!(app.get(&path).await.header("etag"), "W/\"1\"");
+}
+
+#[tokio::test]
 async fn bodies_have_a_type_a_size_and_a_syntax() {
     let app = App::new().await;
     let body = Some(json!({"userName": "a"}));
