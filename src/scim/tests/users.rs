@@ -179,6 +179,22 @@ async fn a_group_that_was_read_with_someone_who_is_deleted_since_is_read_anew() 
     assert_eq!(app.send(app.request("PUT", &group, Some(late), &[("if-match", &etag)])).await.status, 412);
 }
 
+#[tokio::test]
+async fn a_moment_that_was_shown_finds_what_it_was_shown_of_and_is_not_after_itself() {
+    let app = App::new().await;
+    for name in ["a", "b", "c"] {
+        let shown = app.get(&format!("/Users/{}", app.user(name).await)).await.body;
+        for attribute in ["created", "lastModified"] {
+            let at = shown["meta"][attribute].as_str().unwrap();
+            for (op, found) in [("eq", true), ("ge", true), ("gt", false), ("lt", false)] {
+                let filter = format!("userName eq \"{name}\" and meta.{attribute} {op} \"{at}\"");
+                let answer = app.post("/Users/.search", json!({"filter": filter})).await;
+                assert_eq!(answer.body["totalResults"], usize::from(found), "{filter}");
+            }
+        }
+    }
+}
+
 /// A deletion that was asked for by version must not take with it what came in between.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_deletion_and_a_change_of_the_same_version_one_happens() {
