@@ -18,6 +18,7 @@ pub(super) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let resource = state.store.get(&caller.idp, kind, parse(kind, &id)?).await?;
+    precondition::only_if_match(&headers, &resource)?;
     if precondition::none_match(&headers, &resource) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
         answer::set(&mut response, header::ETAG, &resource.etag());

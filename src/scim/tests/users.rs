@@ -162,6 +162,10 @@ async fn if_match_guards_a_change() {
         assert_eq!(app.send(unless).await.status, 412, "{tags}");
     }
     assert_eq!(app.send(app.request("GET", &path, None, &[("if-none-match", "\"x\"")])).await.status, 200);
+    assert_eq!(app.send(app.request("GET", &path, None, &[("if-match", "W/\"999\"")])).await.status, 412);
+    assert_eq!(app.send(app.request("GET", &path, None, &[("if-match", &etag)])).await.status, 200);
+    let both = [("if-match", "W/\"999\""), ("if-none-match", etag.as_str())];
+    assert_eq!(app.send(app.request("GET", &path, None, &both)).await.status, 412);
     assert_eq!(app.send(change("*")).await.status, 200);
     assert_eq!(app.send(app.request("DELETE", &path, None, &[("if-match", &etag)])).await.status, 204);
 }
