@@ -61,7 +61,11 @@ pub(super) fn element(attribute: &'static Attribute, value: Value, mode: Mode) -
         (Type::DateTime, Value::String(text)) if DateTime::parse_from_rfc3339(&text).is_ok() => Ok(text.into()),
         (Type::DateTime, _) => Err(invalid(attribute, "to be a time as \"2026-01-31T12:00:00Z\"")),
         (_, Value::String(value)) => text(attribute, value),
-        (_, value @ Value::Number(_)) if mode.lenient() => text(attribute, value.to_string()),
+        // One that may have been written otherwise than we would write it is none of the sender's texts.
+        (_, Value::Number(number)) if mode.lenient() && !number.is_f64() => text(attribute, number.to_string()),
+        (_, Value::Number(_)) if mode.lenient() => {
+            Err(invalid(attribute, "to be a string, or a whole number of 64 bits"))
+        }
         _ => Err(invalid(attribute, "to be a string")),
     }
 }
@@ -229,6 +233,17 @@ mod tests {
         assert_eq!(user("roles", json!([])), Ok(Value::Null));
         assert_eq!(user("roles", json!(["admin", null])), Ok(json!([{"value": "admin"}])));
         assert_eq!(user("roles", json!({"value": "admin"})), Ok(json!([{"value": "admin"}])));
+    }
+
+    #[test]
+    fn a_number_for_a_text_is_taken_as_it_is_written_or_not_at_all() {
+        for (sent, kept) in [("7", "7"), ("-7", "-7"), ("18446744073709551615", "18446744073709551615")] {
+            assert_eq!(user("title", serde_json::from_str(sent).unwrap()), Ok(json!(kept)));
+        }
+        for sent in ["12e3", "1.50", "7.0", "184467440737095516150"] {
+            let error = user("title", serde_json::from_str(sent).unwrap()).unwrap_err();
+            assert_eq!(error.scim_type, Some(ScimType::InvalidValue), "{sent}");
+        }
     }
 
     #[test]
