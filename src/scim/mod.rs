@@ -19,6 +19,7 @@ mod observe;
 mod params;
 mod patch;
 mod precondition;
+mod prefer;
 mod rate;
 mod read;
 mod replace;
@@ -26,8 +27,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod tokens;
-mod write;
 mod tree;
+mod write;
 
 pub use body::READ_TIMEOUT;
 pub use import::{Attribute, Import, Imported, MembersBy, import, set};
