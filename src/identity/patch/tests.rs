@@ -412,3 +412,21 @@ fn another_manager_keeps_nothing_of_the_last() {
     let same = after(json!([{"op": "add", "path": manager, "value": "m1"}]));
     assert_eq!(same, before[ENTERPRISE]);
 }
+
+#[test]
+fn a_value_that_is_there_is_not_there_twice_when_it_is_added() {
+    let emails = json!([{"value": "b", "primary": true}, {"value": "c", "type": "work"}]);
+    let add = |value: Value| {
+        let operations = json!([{"op": "add", "path": "emails", "value": value}]);
+        user(json!({"emails": emails}), operations).map(|after| after["emails"].clone())
+    };
+    assert_eq!(add(json!({"value": "b"})), Ok(emails.clone()));
+    assert_eq!(add(json!([{"value": "c", "type": "work", "display": "C"}])).unwrap()[1]["display"], "C");
+    let swapped = json!([{"value": "b", "primary": false}, {"value": "c", "type": "work", "primary": true}]);
+    assert_eq!(add(json!({"value": "c", "type": "work", "primary": true})), Ok(swapped));
+    // Of another type it is another value.
+    assert_eq!(add(json!({"value": "c", "type": "home"})).unwrap().as_array().unwrap().len(), 3);
+    let full = json!((0..500).map(|n| json!({"value": n.to_string()})).collect::<Vec<_>>());
+    let more = json!([{"op": "add", "path": "emails", "value": {"value": "7", "type": "x"}}]);
+    assert_eq!(user(json!({"emails": full}), more).unwrap_err().scim_type, Some(ScimType::TooMany));
+}
