@@ -3,7 +3,7 @@
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 
-use super::{ScimState, answer, auth::Caller, body::Json, error::Failure, params::Params, write::settle};
+use super::{ScimState, answer, auth::Caller, body::Json, error::Failure, import::find, params::Params, write::settle};
 use crate::{
     identity::{
         AttrPath, CompareOp, Edit, Filter, MemberOp, Resource, ResourceId, ResourceKind, ScimError, ScimType, Whole,
@@ -48,18 +48,8 @@ pub(super) async fn create(
 /// still inactive: a crash in between leaves nobody with more than they had.
 async fn revive(state: &ScimState, caller: &Caller, whole: Whole) -> Result<Option<Provisioned>, Failure> {
     let Some(external_id) = whole.external_id().map(str::to_owned) else { return Ok(None) };
-    let path = AttrPath { schema: None, name: "externalId".into(), sub: None };
-    let query = ListQuery {
-        idp: caller.idp.clone(),
-        kind: ResourceKind::User,
-        filter: Some(Filter::Compare(path, CompareOp::Eq, external_id.as_str().into())),
-        start: Start::Index(1),
-        count: 1,
-        related: true,
-    };
-    let found = state.store.list(&query).await?;
-    let found = found.resources.into_iter().zip(found.relations).next();
-    let Some((user, groups)) = found.filter(|(user, _)| !user.active()) else { return Ok(None) };
+    let found = find(state, &caller.idp, ResourceKind::User, "externalId", &external_id).await?;
+    let Some(user) = found.filter(|user| !user.active()) else { return Ok(None) };
     let active = whole.is_active();
     let stays = external_id.clone();
     change(state, caller, user.id, move |current| {
@@ -67,7 +57,7 @@ async fn revive(state: &ScimState, caller: &Caller, whole: Whole) -> Result<Opti
         whole.revive(current)
     })
     .await?;
-    for group in groups {
+    for group in state.store.groups_of(user.id).await? {
         leave(state, caller, group.id, user.id).await?;
     }
     disown(state, caller, user.id).await?;

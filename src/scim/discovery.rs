@@ -17,14 +17,14 @@ use super::{
     error::Failure,
     params::Params,
 };
-use crate::identity::schema::{self, resource_type_json, schema_json};
+use crate::identity::schema::{self, Schema, USER_URN, resource_type_json, schema_json, with_password};
 
 pub(super) async fn service_provider_config(
     State(state): State<ScimState>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let settings = if headers.contains_key(header::AUTHORIZATION) {
-        state.settings.of(&caller(&headers, &state)?.idp)
+        state.settings.of(&caller(&headers, &state).await?.idp)
     } else {
         &state.settings.default
     };
@@ -72,20 +72,29 @@ fn omit(config: &mut Value, members: &[&str]) {
     }
 }
 
-pub(super) async fn schemas(State(state): State<ScimState>, _: Caller, params: Params) -> Result<Response, Failure> {
-    let schemas: Vec<_> =
-        schema::schemas(state.settings.agents).map(|schema| schema_json(schema, &state.base)).collect();
+pub(super) async fn schemas(
+    State(state): State<ScimState>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, Failure> {
+    let schemas = schema::schemas(state.settings.agents).map(|schema| shown(schema, &state, &caller)).collect();
     all(&params, schemas)
 }
 
 pub(super) async fn schema(
     State(state): State<ScimState>,
-    _: Caller,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let found = schema::schemas(state.settings.agents).find(|schema| schema.id.eq_ignore_ascii_case(&id));
     let schema = found.ok_or_else(|| Failure::not_found("Schema"))?;
-    Ok(answer::json(StatusCode::OK, &schema_json(schema, &state.base)))
+    Ok(answer::json(StatusCode::OK, &shown(schema, &state, &caller)))
+}
+
+fn shown(schema: &Schema, state: &ScimState, caller: &Caller) -> Value {
+    let json = schema_json(schema, &state.base);
+    let password = schema.id == USER_URN && state.settings.of(&caller.idp).advertise_password;
+    if password { with_password(json) } else { json }
 }
 
 pub(super) async fn resource_types(

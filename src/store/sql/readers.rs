@@ -130,10 +130,49 @@ mod tests {
     use super::*;
     use crate::store::sql::conn::params;
 
+    fn readers() -> Arc<Readers> {
+        let connections = (0..4).map(|_| Conn::Sqlite(rusqlite::Connection::open_in_memory().unwrap())).collect();
+        Arc::new(Readers::new(connections))
+    }
+
+    fn one(conn: &Conn) -> Result<i64, StoreError> {
+        Ok(conn.prepare_cached("SELECT 1")?.query_row(params![], |row| row.get(0))?)
+    }
+
+    /// Reads on all connections until the ends are dropped.
+    async fn occupy(readers: &Arc<Readers>) -> Vec<mpsc::Sender<()>> {
+        let mut ends = Vec::new();
+        for _ in 0..4 {
+            let ((end, told), (begun, begins)) = (mpsc::channel(), tokio::sync::oneshot::channel());
+            let readers = readers.clone();
+            tokio::spawn(async move {
+                let read = readers.read(move |_| {
+                    let _ = begun.send(());
+                    Ok(told.recv().is_ok())
+                });
+                let _ = read.await;
+            });
+            begins.await.unwrap();
+            ends.push(end);
+        }
+        ends
+    }
+
+    #[tokio::test]
+    async fn a_look_up_in_a_file_is_done_where_it_is_asked_for_and_waits_elsewhere_for_a_connection() {
+        let readers = readers();
+        let here = thread::current().id();
+        assert_eq!(readers.look_up(move |_| Ok(thread::current().id())).await.unwrap(), here);
+        let ends = occupy(&readers).await;
+        let mut waits = Box::pin(readers.look_up(move |_| Ok(thread::current().id())));
+        tokio::time::timeout(Duration::from_millis(50), &mut waits).await.unwrap_err();
+        drop(ends);
+        assert_ne!(waits.await.unwrap(), here);
+    }
+
     #[tokio::test]
     async fn reads_that_take_long_leave_connections_to_others_also_when_nobody_waits_for_them_any_more() {
-        let connections = (0..4).map(|_| Conn::Sqlite(rusqlite::Connection::open_in_memory().unwrap())).collect();
-        let readers = Arc::new(Readers::new(connections));
+        let readers = readers();
         let mut ends = Vec::new();
         for _ in 0..10 {
             let (end, told) = mpsc::channel::<()>();
@@ -143,9 +182,7 @@ mod tests {
             let _ = tokio::time::timeout(Duration::from_millis(20), long).await;
             ends.push(end);
         }
-        let one =
-            readers.read(|conn| Ok(conn.prepare_cached("SELECT 1")?.query_row(params![], |row| row.get::<i64>(0))?));
-        assert_eq!(tokio::time::timeout(Duration::from_secs(5), one).await.unwrap().unwrap(), 1);
+        assert_eq!(tokio::time::timeout(Duration::from_secs(5), readers.read(one)).await.unwrap().unwrap(), 1);
         drop(ends);
     }
 }
