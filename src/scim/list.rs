@@ -30,7 +30,8 @@ pub(super) async fn search(
     caller: Caller,
     Json(body): Json,
 ) -> Result<Response, Failure> {
-    list(kind, state, caller, Params::from_search(body)?).await
+    let params = Params::from_search(body, caller.mode)?;
+    list(kind, state, caller, params).await
 }
 
 /// Over all types, as a query of the root (RFC 7644 §3.4.2.1): users, then groups, then Agents.
@@ -44,7 +45,8 @@ pub(super) async fn list_all(
 
 /// The same by POST (RFC 7644 §3.4.3).
 pub(super) async fn search_all(state: State<ScimState>, caller: Caller, Json(body): Json) -> Result<Response, Failure> {
-    list_all(state, caller, Params::from_search(body)?).await
+    let params = Params::from_search(body, caller.mode)?;
+    list_all(state, caller, params).await
 }
 
 /// Lists one type after the other as if they were one list.

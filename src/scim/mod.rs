@@ -21,6 +21,7 @@ mod observe;
 mod params;
 mod patch;
 mod precondition;
+mod prefer;
 mod rate;
 mod read;
 mod replace;
@@ -28,6 +29,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod tree;
 mod write;
 
 pub use body::READ_TIMEOUT;

@@ -21,13 +21,14 @@ pub(super) async fn read(
     shown(&state, resource, &params, &headers).await
 }
 
-/// A resource as it is asked for; 304 if the caller has it (RFC 7644 §3.14).
+/// A resource as it is asked for; 304 if the caller has it, 412 if it is not the one that they want (RFC 7644 §3.14).
 pub(super) async fn shown(
     state: &ScimState,
     resource: Resource,
     params: &Params,
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
+    precondition::only_if_match(headers, &resource)?;
     if precondition::none_match(headers, &resource) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
         answer::set(&mut response, header::ETAG, &resource.etag());

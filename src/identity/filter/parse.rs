@@ -220,7 +220,7 @@ impl<'a> Parser<'a> {
         };
         self.spaces();
         let start = self.at;
-        let value = self.value()?;
+        let value = self.value(compared)?;
         // Null is no value to compare, but says whether there is any of the attribute itself.
         if compared.name != leaf.name && !value.is_null() {
             path.sub = Some(compared.name.into());
@@ -239,13 +239,15 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn value(&mut self) -> Result<Value, ScimError> {
+    fn value(&mut self, of: &Attribute) -> Result<Value, ScimError> {
         if self.rest().starts_with('"') {
             return self.string();
         }
         let start = self.at;
         let word = self.word();
         match serde_json::from_str(word) {
+            // As it is written: as a number, 12e3 would be 12000.0, and of 20 digits some would be lost.
+            Ok(Value::Number(_)) if self.mode.lenient() && of.is_text() => Ok(word.into()),
             Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => Ok(value),
             _ if self.mode.lenient() && !word.is_empty() => Ok(word.into()),
             _ => {
@@ -317,6 +319,10 @@ mod tests {
             user(r#"emails[type eq "work"].value eq "a@b.c""#).unwrap(),
             user(r#"emails[type eq "work" and value eq "a@b.c"]"#).unwrap()
         );
+        for number in ["12e3", "007", "1.50", "12345678901234567890123", "-0"] {
+            let quoted = user(&format!(r#"externalId eq "{number}""#)).unwrap();
+            assert_eq!(user(&format!("externalId eq {number}")).unwrap(), quoted, "{number}");
+        }
         assert_eq!(user(r#"active eq "True""#).unwrap(), user("active eq true").unwrap());
         assert!(user(r#"emails[type eq "other"].Value eq "x""#).is_ok());
     }

@@ -65,6 +65,40 @@ async fn what_is_wrong_is_said_in_scims_own_form() {
 }
 
 #[tokio::test]
+async fn a_filter_that_came_out_empty_or_as_no_text_is_refused_and_shows_nobody() {
+    let app = App::new().await;
+    app.user("alice").await;
+    for query in ["filter=", "filter=%20", "Filter=", "filter=userName%20pr&filter=title%20pr"] {
+        let answer = app.get(&format!("/Users?{query}")).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["scimType"]), (400, &json!("invalidFilter")), "{query}");
+    }
+    for filter in [json!(""), json!(" "), json!({}), json!(true), json!(7), json!(["userName pr"])] {
+        for path in ["/Users/.search", "/.search"] {
+            let answer = app.post(path, json!({"filter": filter})).await;
+            assert_eq!((answer.status.as_u16(), &answer.body["scimType"]), (400, &json!("invalidFilter")), "{filter}");
+        }
+    }
+    for body in [json!({"count": true}), json!({"startIndex": []}), json!({"attributes": [7]}), json!({"sortBy": 7})] {
+        let answer = app.post("/Users/.search", body.clone()).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["scimType"]), (400, &json!("invalidValue")), "{body}");
+    }
+    let unassigned = json!({"filter": null, "count": null, "cursor": null, "shoeSize": true});
+    assert_eq!(app.post("/Users/.search", unassigned).await.body["totalResults"], 1);
+}
+
+#[tokio::test]
+async fn of_two_values_for_one_name_neither_is_taken() {
+    let app = App::new().await;
+    let path = format!("/Users/{}", app.user("alice").await);
+    let (parts, _) = app.request("PATCH", &path, None, &[]).into_parts();
+    let body = r#"{"Operations": [{"op": "replace", "value": {"active": false, "active": true}}]}"#;
+    let answer = app.send(Request::from_parts(parts, Body::from(body))).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["scimType"]), (400, &json!("invalidSyntax")));
+    assert!(answer.body["detail"].as_str().unwrap().contains("\"active\" is stated twice"), "{}", answer.body);
+    assert_eq!(app.get(&path).await.header("etag"), "W/\"1\"");
+}
+
+#[tokio::test]
 async fn bodies_have_a_type_a_size_and_a_syntax() {
     let app = App::new().await;
     let body = Some(json!({"userName": "a"}));
