@@ -43,11 +43,7 @@ pub(super) async fn list_all(
 }
 
 /// The same by POST (RFC 7644 §3.4.3).
-pub(super) async fn search_all(
-    state: State<ScimState>,
-    caller: Caller,
-    Json(body): Json,
-) -> Result<Response, Failure> {
+pub(super) async fn search_all(state: State<ScimState>, caller: Caller, Json(body): Json) -> Result<Response, Failure> {
     list_all(state, caller, Params::from_search(body)?).await
 }
 
