@@ -60,7 +60,7 @@ def canaille(*command):
     with open(LOG, "a") as log:
         log.write(ended.stderr)
     if ended.returncode != 0:
-        raise RuntimeError(f"canaille {command[0]} failed: {ended.stderr[-400:]}")
+        raise RuntimeError(f"canaille {command[0]} failed: {ended.stderr[-400:]!r}")
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ def program(name, *arguments, stdin="", env=None):
 
 def run(*command, stdin="", env=None):
     env = {**os.environ, "HOME": HOME, "PYTHONUTF8": "1", **(env or {})}
-    return subprocess.run(command, input=stdin, env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, input=stdin, env=env, capture_output=True, text=True, timeout=180)
 
 
 def tekton(*arguments):
