@@ -158,6 +158,31 @@ async fn a_circle_that_cannot_be_closed_leaves_nothing_of_who_opened_it() {
 }
 
 #[tokio::test]
+async fn when_enough_has_failed_a_circle_that_is_open_leaves_nothing_and_the_rest_is_not_tried() {
+    let app = App::new().await;
+    let group = |id: &str, name: Value, other: &str| {
+        let data = json!({"displayName": name, "members": [{"value": format!("bulkId:{other}")}]});
+        json!({"method": "POST", "path": "/Groups", "bulkId": id, "data": data})
+    };
+    let user = json!({"method": "POST", "path": "/Users", "bulkId": "u", "data": {"userName": "u"}});
+    let send = async |fail_on_errors: usize, operations: Value| {
+        app.post("/Bulk", json!({"failOnErrors": fail_on_errors, "Operations": operations})).await
+    };
+    // The second is created first, without the first, which can't be.
+    let open = json!([group("g", json!(null), "h"), group("h", json!("h"), "g"), user]);
+    assert_eq!(statuses(&send(1, open.clone()).await), ["400", "409"]);
+    let never_begun = json!([{"method": "DELETE", "path": "/Users/x"}, open[0], open[1], open[2]]);
+    assert_eq!(statuses(&send(1, never_begun).await), ["404"]);
+    assert_eq!(app.post("/.search", json!({})).await.body["totalResults"], 0);
+    let closed =
+        json!([{"method": "DELETE", "path": "/Users/x"}, group("g", json!("g"), "h"), group("h", json!("h"), "g")]);
+    assert_eq!(statuses(&send(2, closed).await), ["404", "201", "201"]);
+    for group in app.get("/Groups").await.body["Resources"].as_array().unwrap() {
+        assert_eq!(members(group).len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn who_was_there_before_a_circle_that_cannot_be_closed_is_there_after_it() {
     for (created_active, sent_active) in [(true, true), (false, false)] {
         let app = App::new().await;

@@ -138,3 +138,14 @@ async fn of_a_thousand_members_that_sixteen_callers_add_at_once_none_is_lost() {
     let members = app.get(&format!("/Groups/{group}")).await.body["members"].as_array().unwrap().len();
     assert_eq!(members, 1_000);
 }
+
+#[tokio::test]
+async fn a_put_without_members_leaves_none() {
+    let app = App::new().await;
+    let user = app.user("a").await;
+    let path = format!("/Groups/{}", app.group("deployers", &[&user]).await);
+    let put = app.call("PUT", &path, Some(json!({"displayName": "deployers"}))).await;
+    assert_eq!((put.status.as_u16(), put.body.get("members")), (200, None));
+    assert_eq!(app.get(&path).await.body.get("members"), None);
+    assert_eq!(app.get(&format!("/Users/{user}")).await.body.get("groups"), None);
+}
