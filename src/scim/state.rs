@@ -40,6 +40,8 @@ pub struct IdpSettings {
     pub skip_unknown_members: bool,
     /// Members of `ServiceProviderConfig` that it is not shown.
     pub omit: Vec<&'static str>,
+    /// Whether `ServiceProviderConfig` shows it the limits that no RFC has a place for.
+    pub advertise_limits: bool,
 }
 
 /// How each IdP is served.
