@@ -60,6 +60,10 @@ pub(super) fn element(attribute: &'static Attribute, value: Value, mode: Mode) -
         (Type::Integer | Type::Decimal, value) => number(attribute, &value, mode),
         (Type::DateTime, Value::String(text)) if DateTime::parse_from_rfc3339(&text).is_ok() => Ok(text.into()),
         (Type::DateTime, _) => Err(invalid(attribute, "to be a time as \"2026-01-31T12:00:00Z\"")),
+        // RFC 7643 §7 calls them suggestions; strict mode holds an IdP to them, so that a misspelt type is seen.
+        (_, Value::String(value)) if !mode.lenient() && !is_canonical(attribute, &value) => {
+            Err(invalid(attribute, &format!("to be one of {}", attribute.canonical.join(", "))))
+        }
         (_, Value::String(value)) => text(attribute, value),
         (_, value @ Value::Number(_)) if mode.lenient() => text(attribute, value.to_string()),
         _ => Err(invalid(attribute, "to be a string")),
@@ -69,6 +73,13 @@ pub(super) fn element(attribute: &'static Attribute, value: Value, mode: Mode) -
 /// Whether a value of a list is marked `primary`.
 pub(super) fn is_primary(value: &Value) -> bool {
     value.get("primary").and_then(Value::as_bool) == Some(true)
+}
+
+/// Whether it is a canonical value, where there are some. An empty one unassigns.
+fn is_canonical(attribute: &Attribute, value: &str) -> bool {
+    let mut canonical = attribute.canonical.iter();
+    let is = |one: &&str| if attribute.case_exact { *one == value } else { one.eq_ignore_ascii_case(value) };
+    value.is_empty() || attribute.canonical.is_empty() || canonical.any(is)
 }
 
 /// A value of an extension that we don't know is kept as it is; only NUL is refused, which PostgreSQL can't store.
@@ -229,6 +240,18 @@ mod tests {
         assert_eq!(user("roles", json!([])), Ok(Value::Null));
         assert_eq!(user("roles", json!(["admin", null])), Ok(json!([{"value": "admin"}])));
         assert_eq!(user("roles", json!({"value": "admin"})), Ok(json!([{"value": "admin"}])));
+    }
+
+    #[test]
+    fn canonical_values_are_suggestions_that_only_strict_mode_holds_to() {
+        let email = |ty: &str| json!([{"value": "a@b.c", "type": ty}]);
+        assert_eq!(user("emails", email("private")), Ok(email("private")));
+        let error = strict("emails", email("private")).unwrap_err();
+        assert_eq!(error.detail, "expected type to be one of work, home, other");
+        assert_eq!(strict("emails", email("HOME")), Ok(email("HOME")));
+        // Where there are none, any text is a value; an empty one is none.
+        assert_eq!(strict("roles", json!([{"value": "r", "type": "any"}])), Ok(json!([{"value": "r", "type": "any"}])));
+        assert!(strict("emails", email("")).is_ok());
     }
 
     #[test]
