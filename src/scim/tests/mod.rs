@@ -8,6 +8,7 @@ mod extensions;
 mod fuzz;
 mod groups;
 mod import;
+mod ipsie;
 mod limits;
 mod protocol;
 mod sorting;
