@@ -25,7 +25,7 @@ cluster-down: ## removes it, with everything in it
 install: build ## installs scim-tekton from config/ into the running cluster; CONFIG=FILE is its configuration
 	@tests/run/install.sh
 
-conformance: ## foreign SCIM suites (scim2-tester, scim-sanity) against the running program
+conformance: ## foreign SCIM suites (scim2-tester, scim-sanity) and clients (Canaille, scim-sim, scim2-cli) against the running program
 	@tests/run/conformance.sh
 
 bench: ## benchmarks, into target/bench/results.json; BENCH=deprovision runs one

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{Config, keys};
+use super::{Config, ScimMode, keys};
 
 /// What our environment variables begin with.
 pub(super) const PREFIX: &str = "SCIM_TEKTON_";
@@ -218,7 +218,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         if !names.insert(&idp.name) {
             return Err(ConfigError::invalid(format!("idps.{index}.name"), format!("{} stands there twice", idp.name)));
         }
+        if idp.scim.advertise_password && idp.scim.mode == ScimMode::Strict {
+            let message = "expected mode compat: strict refuses a password";
+            return Err(ConfigError::invalid(format!("idps.{index}.scim.advertisePassword"), message));
+        }
     }
+    super::jwt::check(&config.idps)?;
     let id = config.issuer.cluster_id.as_deref().unwrap_or("default");
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
         return Err(ConfigError::invalid(

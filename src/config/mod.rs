@@ -4,6 +4,7 @@
 //! No secret stands in it: secrets are named by file or environment variable. Anything above `directory` may use it.
 
 mod extensions;
+mod jwt;
 mod keys;
 mod limits;
 mod load;
@@ -12,6 +13,7 @@ mod span;
 mod store;
 mod values;
 
+pub use jwt::{IdpJwt, IdpMe, MeAttribute};
 pub use limits::*;
 pub use load::ConfigError;
 pub use sections::*;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::{Limits, Mode, ResourceKind};
 
-use super::{AttributePath, Bulk, Enabled, FilterLimits, IdpLabel, MEBIBYTE, PageSizes, PatchLimits, Span};
+use super::{AttributePath, Bulk, Enabled, FilterLimits, IdpJwt, IdpLabel, MEBIBYTE, PageSizes, PatchLimits, Span};
 
 /// A part of the program that `serve` can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
@@ -75,6 +75,10 @@ pub struct Idp {
     /// How its SCIM is read and answered.
     #[serde(default)]
     pub scim: IdpScim,
+    /// Whose JWTs are taken as its tokens, beside those that we make.
+    #[serde(default)]
+    #[schemars(with = "IdpJwt")]
+    pub jwt: Option<IdpJwt>,
 }
 
 /// How an IdP's SCIM is read and answered.
@@ -93,6 +97,8 @@ pub struct IdpScim {
     pub omit: BTreeSet<Omissible>,
     /// Whether its `ServiceProviderConfig` shows the limits, if not as `scim.advertiseLimits` says.
     pub advertise_limits: Option<bool>,
+    /// Whether its `/Schemas` names a `password`, for clients that can't send a User without one; it is dropped all the same.
+    pub advertise_password: bool,
 }
 
 /// How strictly an IdP is read.

@@ -143,6 +143,7 @@ fn contradictions_are_refused() {
         ("components: []", "at least one"),
         ("idps: [{name: okta}, {name: okta}]", "twice"),
         ("idps: [{name: Okta_1}]", "lower-case"),
+        ("idps: [{name: okta, scim: {mode: strict, advertisePassword: true}}]", "strict refuses a password"),
         ("externalUrl: https://x.example/", "trailing slash"),
         ("issuer: {clusterId: 'a:b'}", "issuer.clusterId"),
         ("issuer: {clients: [{id: a, audience: b}]}", "exactly one of secretFile"),

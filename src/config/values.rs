@@ -50,6 +50,44 @@ impl From<ExternalUrl> for String {
     }
 }
 
+/// An address that is asked for secrets' counterparts: by TLS, but on this machine. Kept letter by letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct SecureUrl(String);
+
+impl SecureUrl {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for SecureUrl {
+    type Error = Unfit;
+
+    fn try_from(text: String) -> Result<Self, Unfit> {
+        let fits = text.parse::<http::Uri>().is_ok_and(|uri| {
+            let local = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+            (uri.scheme_str() == Some("https") || (uri.scheme_str() == Some("http") && local))
+                && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+                && !text.contains('#')
+        });
+        if fits {
+            return Ok(Self(text));
+        }
+        let expected =
+            "an https URL (http only on this machine: localhost, 127.0.0.1, [::1]) without credentials and fragment";
+        Err(Unfit { expected, found: text })
+    }
+}
+
+impl From<SecureUrl> for String {
+    fn from(url: SecureUrl) -> Self {
+        url.0
+    }
+}
+
 /// The name of an IdP: it stands in paths, labels and commands, so it is a DNS label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]

@@ -69,11 +69,16 @@ impl Whole {
         Ok(self.edit)
     }
 
-    /// In the place of an inactive user who is assigned anew: active, unless it says otherwise.
+    /// In the place of an inactive user who is assigned anew, and inactive still: `is_active` says what comes of them.
     pub fn revive(mut self, current: &Resource) -> Result<Edit, ScimError> {
         self.id = None;
-        self.edit.attributes.entry("active").or_insert(Value::Bool(true));
+        self.edit.attributes.insert("active".into(), Value::Bool(false));
         self.replace(current)
+    }
+
+    /// Whether a new resource would be active: it is, unless it says otherwise.
+    pub fn is_active(&self) -> bool {
+        self.edit.attributes.get("active").and_then(Value::as_bool).unwrap_or(true)
     }
 
     /// The name by which it is unique.

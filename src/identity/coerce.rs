@@ -36,7 +36,10 @@ pub(super) fn attribute(attribute: &'static Attribute, value: Value, mode: Mode)
     for value in values {
         match element(attribute, value, mode)? {
             Value::Null => {}
-            value => kept.push(value),
+            value => match kept.iter_mut().find(|one| is_same(one, &value)) {
+                Some(Value::Object(one)) if agree(one, &value) => one.extend(fields(value)),
+                _ => kept.push(value),
+            },
         }
     }
     if kept.iter().filter(|value| is_primary(value)).count() > 1 {
@@ -65,7 +68,11 @@ pub(super) fn element(attribute: &'static Attribute, value: Value, mode: Mode) -
             Err(invalid(attribute, &format!("to be one of {}", attribute.canonical.join(", "))))
         }
         (_, Value::String(value)) => text(attribute, value),
-        (_, value @ Value::Number(_)) if mode.lenient() => text(attribute, value.to_string()),
+        // One that may have been written otherwise than we would write it is none of the sender's texts.
+        (_, Value::Number(number)) if mode.lenient() && !number.is_f64() => text(attribute, number.to_string()),
+        (_, Value::Number(_)) if mode.lenient() => {
+            Err(invalid(attribute, "to be a string, or a whole number of 64 bits"))
+        }
         _ => Err(invalid(attribute, "to be a string")),
     }
 }
@@ -80,6 +87,23 @@ fn is_canonical(attribute: &Attribute, value: &str) -> bool {
     let mut canonical = attribute.canonical.iter();
     let is = |one: &&str| if attribute.case_exact { *one == value } else { one.eq_ignore_ascii_case(value) };
     value.is_empty() || attribute.canonical.is_empty() || canonical.any(is)
+}
+
+/// Whether two values are one `type` and `value`, of which a list should show only one (RFC 7643 §2.4).
+pub(super) fn is_same(one: &Value, other: &Value) -> bool {
+    one.get("value").is_some_and(|value| other.get("value") == Some(value)) && one.get("type") == other.get("type")
+}
+
+/// The sub-attributes of a complex value.
+pub(super) fn fields(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+fn agree(one: &Map<String, Value>, other: &Value) -> bool {
+    one.iter().all(|(name, value)| other.get(name).is_none_or(|said| said == value))
 }
 
 /// A value of an extension that we don't know is kept as it is; only NUL is refused, which PostgreSQL can't store.
@@ -252,6 +276,31 @@ mod tests {
         // Where there are none, any text is a value; an empty one is none.
         assert_eq!(strict("roles", json!([{"value": "r", "type": "any"}])), Ok(json!([{"value": "r", "type": "any"}])));
         assert!(strict("emails", email("")).is_ok());
+    }
+
+    #[test]
+    fn a_value_that_is_listed_twice_is_one_unless_the_two_disagree() {
+        let emails = |value| user("emails", value);
+        let sent =
+            json!([{"value": "a", "type": "work"}, {"value": "b"}, {"value": "a", "type": "work", "primary": true}]);
+        assert_eq!(emails(sent), Ok(json!([{"value": "a", "type": "work", "primary": true}, {"value": "b"}])));
+        let disagree = json!([{"value": "a", "display": "x"}, {"value": "a", "display": "y"}]);
+        assert_eq!(emails(disagree.clone()), Ok(disagree));
+        let typed = json!([{"value": "a", "type": "work"}, {"value": "a", "type": "home"}, {"value": "a"}]);
+        assert_eq!(emails(typed.clone()), Ok(typed));
+        let streets = json!([{"country": "DE"}, {"country": "DE", "locality": "Berlin"}]);
+        assert_eq!(user("addresses", streets.clone()), Ok(streets));
+    }
+
+    #[test]
+    fn a_number_for_a_text_is_taken_as_it_is_written_or_not_at_all() {
+        for (sent, kept) in [("7", "7"), ("-7", "-7"), ("18446744073709551615", "18446744073709551615")] {
+            assert_eq!(user("title", serde_json::from_str(sent).unwrap()), Ok(json!(kept)));
+        }
+        for sent in ["12e3", "1.50", "7.0", "184467440737095516150"] {
+            let error = user("title", serde_json::from_str(sent).unwrap()).unwrap_err();
+            assert_eq!(error.scim_type, Some(ScimType::InvalidValue), "{sent}");
+        }
     }
 
     #[test]

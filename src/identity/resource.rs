@@ -149,6 +149,13 @@ impl Resource {
         Edit { external_id: self.external_id.clone(), attributes, ..Edit::default() }
     }
 
+    /// A user or an Agent as it is, but active or not.
+    pub fn with_active(&self, active: bool) -> Edit {
+        let mut attributes = self.attributes.clone();
+        attributes.insert("active".into(), Value::Bool(active));
+        Edit { external_id: self.external_id.clone(), attributes, ..Edit::default() }
+    }
+
     /// URNs of its schemas: the core one, and each extension of which it has attributes.
     pub fn schemas(&self) -> impl Iterator<Item = &str> {
         let extensions = self.attributes.keys().filter(|key| key.contains(':')).map(String::as_str);

@@ -1,4 +1,4 @@
-//! Keys: those that sign our tokens, how they are made, kept and replaced; JWS; and our own CA for TLS.
+//! Keys: those that sign our tokens, how they are made, kept and replaced; JWS; others' public keys; and our own CA for TLS.
 //!
 //! Pure but for `file`: who keeps keys in Kubernetes reads and writes the same documents. Uses nothing of ours.
 
@@ -9,12 +9,14 @@ mod jws;
 mod leaf;
 mod ring;
 mod rsa;
+mod web;
 
 pub use ca::CertificateAuthority;
 pub use document::KeyDocument;
 pub use leaf::{Leaf, LeafCell, server_config};
 pub use ring::{KeyCell, SigningKeys};
 pub use rsa::SigningKey;
+pub use web::{Unverified, WebKeys, is_verifiable};
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]

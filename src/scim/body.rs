@@ -8,9 +8,9 @@ use axum::{
 };
 use futures::StreamExt;
 use http::{HeaderMap, StatusCode, header};
-use serde_json::Value;
+use serde_json::{Value, error::Category};
 
-use super::{ScimState, error::Failure};
+use super::{ScimState, error::Failure, tree::Tree};
 use crate::identity::{ScimError, ScimType};
 
 /// How long a body may take to arrive: a caller that sends a byte a second holds no memory of ours.
@@ -35,11 +35,15 @@ pub(super) async fn read(request: Request, most: usize) -> Result<Value, Failure
         let detail = format!("expected the body within {} seconds", READ_TIMEOUT.as_secs());
         Failure::status(StatusCode::REQUEST_TIMEOUT, detail)
     })??;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let Tree(body) = serde_json::from_slice(&bytes).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        let detail = format!("expected a body of JSON; it is none at line {line}, column {column}");
-        ScimError::bad(ScimType::InvalidSyntax, detail).into()
-    })
+        let detail = match error.classify() {
+            Category::Data => format!("expected each name of an object once; {error}"),
+            _ => format!("expected a body of JSON; it is none at line {line}, column {column}"),
+        };
+        ScimError::bad(ScimType::InvalidSyntax, detail)
+    })?;
+    Ok(body)
 }
 
 /// RFC 7644 §3.1, §8.1; Okta, Google and others send `application/json`, some nothing.

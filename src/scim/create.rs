@@ -3,7 +3,7 @@
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 
-use super::{ScimState, answer, auth::Caller, body::Json, error::Failure, params::Params, write::settle};
+use super::{ScimState, answer, auth::Caller, body::Json, error::Failure, import::find, params::Params, write::settle};
 use crate::{
     identity::{
         AttrPath, CompareOp, Edit, Filter, MemberOp, Resource, ResourceId, ResourceKind, ScimError, ScimType, Whole,
@@ -40,42 +40,53 @@ pub(super) async fn create(
     Ok(response)
 }
 
-/// Okta assigns a deactivated person anew by a POST: the user who is there, inactive, with the same `userName` and the
-/// same non-empty `externalId` becomes active again under the same id, as it is sent now. With another `externalId` it is
-/// another person of the same name: that stays a conflict.
+/// Okta assigns a deactivated person anew by a POST: the user who is there, inactive, with the same non-empty
+/// `externalId` becomes active again under the same id, as it is sent now, maybe with another `userName`. The same
+/// `userName` with another `externalId` is another person of that name: that stays a conflict.
 ///
-/// Memberships and Agents go first, while the user is inactive: a crash in between leaves nobody with more than they had.
+/// What is sent is stored first, so that a conflict changes nothing. Memberships and Agents go next, while the user is
+/// still inactive: a crash in between leaves nobody with more than they had.
 async fn revive(state: &ScimState, caller: &Caller, whole: Whole) -> Result<Option<Provisioned>, Failure> {
-    let (Some(name), Some(external_id)) = (whole.name(), whole.external_id()) else { return Ok(None) };
-    let external_id = external_id.to_owned();
-    let path = AttrPath { schema: None, name: "userName".into(), sub: None };
-    let query = ListQuery {
-        idp: caller.idp.clone(),
-        kind: ResourceKind::User,
-        filter: Some(Filter::Compare(path, CompareOp::Eq, name.into())),
-        start: Start::Index(1),
-        count: 1,
-        related: true,
-    };
-    let is_same = move |user: &Resource| !user.active() && user.external_id.as_ref() == Some(&external_id);
-    let found = state.store.list(&query).await?;
-    let mut found = found.resources.into_iter().zip(found.relations);
-    let Some((user, groups)) = found.find(|(user, _)| is_same(user)) else { return Ok(None) };
-    for group in groups {
+    let Some(external_id) = whole.external_id().map(str::to_owned) else { return Ok(None) };
+    let found = find(state, &caller.idp, ResourceKind::User, "externalId", &external_id).await?;
+    let Some(user) = found.filter(|user| !user.active()) else { return Ok(None) };
+    let active = whole.is_active();
+    let stays = external_id.clone();
+    change(state, caller, user.id, move |current| {
+        still_inactive(current, &stays)?;
+        whole.revive(current)
+    })
+    .await?;
+    for group in state.store.groups_of(user.id).await? {
         leave(state, caller, group.id, user.id).await?;
     }
     disown(state, caller, user.id).await?;
-    let (idp, id) = (caller.idp.clone(), user.id);
-    let edit = Box::new(move |current: &Resource| {
-        if is_same(current) {
-            return whole.revive(current);
-        }
-        let detail = "the user that has this userName is active";
-        Err(ScimError { status: 409, scim_type: Some(ScimType::Uniqueness), detail: detail.into() })
-    });
-    let revived = settle(state, |store| async move { store.edit(&idp, ResourceKind::User, id, edit).await }).await?;
+    let revived = change(state, caller, user.id, move |current| {
+        still_inactive(current, &external_id)?;
+        Ok(current.with_active(active))
+    })
+    .await?;
+    let id = user.id;
     tracing::info!(%id, "an inactive user was assigned anew and is active again, without old memberships and Agents");
     Ok(Some(revived))
+}
+
+async fn change(
+    state: &ScimState,
+    caller: &Caller,
+    user: ResourceId,
+    edit: impl FnOnce(&Resource) -> Result<Edit, ScimError> + Send + 'static,
+) -> Result<Provisioned, StoreError> {
+    let idp = caller.idp.clone();
+    settle(state, |store| async move { store.edit(&idp, ResourceKind::User, user, Box::new(edit)).await }).await
+}
+
+fn still_inactive(user: &Resource, external_id: &str) -> Result<(), ScimError> {
+    if !user.active() && user.external_id.as_deref() == Some(external_id) {
+        return Ok(());
+    }
+    let detail = "the user that has this externalId is active";
+    Err(ScimError { status: 409, scim_type: Some(ScimType::Uniqueness), detail: detail.into() })
 }
 
 async fn leave(state: &ScimState, caller: &Caller, group: ResourceId, user: ResourceId) -> Result<(), Failure> {

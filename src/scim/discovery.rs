@@ -17,7 +17,7 @@ use super::{
     error::Failure,
     params::Params,
 };
-use crate::identity::schema::{self, LIMITS_URN, Schema, resource_type_json, schema_json};
+use crate::identity::schema::{self, LIMITS_URN, Schema, USER_URN, resource_type_json, schema_json, with_password};
 
 const CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
 
@@ -26,9 +26,15 @@ pub(super) async fn service_provider_config(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let settings = if headers.contains_key(header::AUTHORIZATION) {
-        state.settings.of(&caller(&headers, &state)?.idp)
+        state.settings.of(&caller(&headers, &state).await?.idp)
     } else {
         &state.settings.default
+    };
+    let description = match &settings.jwt {
+        None => "A token of this server's own, by `scim-tekton idp token create`, in the header Authorization",
+        Some(_) => {
+            "A token of this server's own, or a JWT of the identity provider's issuer, in the header Authorization"
+        }
     };
     let page = state.settings.limits.page;
     let mut config = json!({
@@ -54,7 +60,7 @@ pub(super) async fn service_provider_config(
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "Bearer token",
-            "description": "A token of this server's own, by `scim-tekton idp token create`, in the header Authorization",
+            "description": description,
             "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
             "primary": true,
         }],
@@ -100,7 +106,7 @@ pub(super) async fn schemas(
     caller: Caller,
     params: Params,
 ) -> Result<Response, Failure> {
-    let schemas = served(&state, &caller).map(|schema| schema_json(schema, &state.base)).collect();
+    let schemas = served(&state, &caller).map(|schema| shown(schema, &state, &caller)).collect();
     all(&params, schemas)
 }
 
@@ -116,7 +122,13 @@ pub(super) async fn schema(
 ) -> Result<Response, Failure> {
     let found = served(&state, &caller).find(|schema| schema.id.eq_ignore_ascii_case(&id));
     let schema = found.ok_or_else(|| Failure::not_found("Schema"))?;
-    Ok(answer::json(StatusCode::OK, &schema_json(schema, &state.base)))
+    Ok(answer::json(StatusCode::OK, &shown(schema, &state, &caller)))
+}
+
+fn shown(schema: &Schema, state: &ScimState, caller: &Caller) -> Value {
+    let json = schema_json(schema, &state.base);
+    let password = schema.id == USER_URN && state.settings.of(&caller.idp).advertise_password;
+    if password { with_password(json) } else { json }
 }
 
 pub(super) async fn resource_types(

@@ -56,8 +56,26 @@ impl Failure {
     }
 
     fn wait(seconds: u64, detail: String) -> Self {
-        let header = Some((header::RETRY_AFTER, HeaderValue::from(seconds)));
-        Self { header, ..Self::status(StatusCode::TOO_MANY_REQUESTS, detail) }
+        Self::status(StatusCode::TOO_MANY_REQUESTS, detail).after(seconds)
+    }
+
+    fn after(self, seconds: u64) -> Self {
+        Self { header: Some((header::RETRY_AFTER, HeaderValue::from(seconds))), ..self }
+    }
+
+    /// 503: a token that may be good, by a key that can't be had now. A 401 would make an IdP give its token up.
+    pub(super) fn no_keys(idp: &IdpName, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + 1;
+        let detail =
+            format!("the key that signed this token is not to be had from {idp}'s issuer; try again after {seconds} s");
+        Self::status(StatusCode::SERVICE_UNAVAILABLE, detail).after(seconds)
+    }
+
+    /// 403 (RFC 6750 §3.1): a person is no identity provider.
+    pub(super) fn only_me() -> Self {
+        let challenge = HeaderValue::from_static("Bearer realm=\"scim-tekton\", error=\"insufficient_scope\"");
+        let detail = "expected a token of an identity provider: a person's token may GET /Me, and nothing else";
+        Self { header: Some((header::WWW_AUTHENTICATE, challenge)), ..Self::status(StatusCode::FORBIDDEN, detail) }
     }
 
     /// 404 for an id that is unknown, another IdP's, or none: all the same to a caller.
@@ -136,7 +154,15 @@ pub(super) async fn method_not_allowed() -> Failure {
     Failure::status(StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not have this method; see the header Allow")
 }
 
+/// `/Me` for who is nobody: an identity provider (RFC 7644 §3.11 has 501 for that).
+pub(super) fn no_me() -> Failure {
+    Failure::status(
+        StatusCode::NOT_IMPLEMENTED,
+        "expected a person's own token: an identity provider is none of its Users",
+    )
+}
+
 /// What RFC 7644 has and we don't.
-pub(super) async fn not_implemented() -> Failure {
+pub(super) fn not_implemented() -> Failure {
     Failure::status(StatusCode::NOT_IMPLEMENTED, "this server does not have this endpoint; see ServiceProviderConfig")
 }

@@ -30,17 +30,23 @@ pub(super) async fn search(
     caller: Caller,
     Json(body): Json,
 ) -> Result<Response, Failure> {
-    list(kind, state, caller, Params::from_search(body)?).await
+    let params = Params::from_search(body, caller.mode)?;
+    list(kind, state, caller, params).await
 }
 
-/// Over all types (RFC 7644 §3.4.3): users, then groups, then Agents.
-pub(super) async fn search_all(
+/// Over all types, as a query of the root (RFC 7644 §3.4.2.1): users, then groups, then Agents.
+pub(super) async fn list_all(
     State(state): State<ScimState>,
     caller: Caller,
-    Json(body): Json,
+    params: Params,
 ) -> Result<Response, Failure> {
-    let params = Params::from_search(body)?;
     Lister::new(&state, &caller, &params, state.settings.kinds())?.list().await
+}
+
+/// The same by POST (RFC 7644 §3.4.3).
+pub(super) async fn search_all(state: State<ScimState>, caller: Caller, Json(body): Json) -> Result<Response, Failure> {
+    let params = Params::from_search(body, caller.mode)?;
+    list_all(state, caller, params).await
 }
 
 /// Lists one type after the other as if they were one list.
@@ -55,7 +61,7 @@ struct Lister<'a> {
 }
 
 impl<'a> Lister<'a> {
-    /// A type that doesn't have the filter's attributes has no match; one of the types must have them.
+    /// What a filter asks for must be an attribute of one of the types.
     fn new(
         state: &'a ScimState,
         caller: &'a Caller,
@@ -65,8 +71,10 @@ impl<'a> Lister<'a> {
         let limits = state.settings.limits.text;
         let (mut parts, mut unknown) = (Vec::new(), None);
         for kind in kinds {
-            let parse = |text| Filter::parse_within(limits, text, *kind, caller.mode);
+            let parse = |text| Filter::parse_among(limits, text, *kind, caller.mode, kinds);
             match params.filter.as_deref().map(parse).transpose() {
+                // Nothing of a type has to be read to see that none of it is asked for.
+                Ok(Some(filter)) if kinds.len() > 1 && filter.settled() == Some(false) => {}
                 Ok(filter) => parts.push((*kind, filter)),
                 Err(error) => unknown = Some(error),
             }

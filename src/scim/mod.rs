@@ -13,12 +13,15 @@ mod delete;
 mod discovery;
 mod error;
 mod import;
+mod jwt;
 mod limits;
 mod list;
+mod me;
 mod observe;
 mod params;
 mod patch;
 mod precondition;
+mod prefer;
 mod rate;
 mod read;
 mod replace;
@@ -26,10 +29,12 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod tree;
 mod write;
 
 pub use body::READ_TIMEOUT;
 pub use import::{Attribute, Import, Imported, MembersBy, import, set};
+pub use jwt::{JwtSettings, KeyRing, KeySource, MeBy, NoKeys};
 pub use limits::{Limits, PageLimits};
 pub use state::{IdpSettings, PatchAnswer, ScimState, Settings};
 pub use tokens::{TOKEN_PREFIX, TokenTable};
@@ -56,10 +61,10 @@ pub fn router(state: ScimState) -> Router {
         .route("/scim/v2/ResourceTypes", get(discovery::resource_types))
         .route("/scim/v2/ResourceTypes/{id}", get(discovery::resource_type))
         .route("/scim/v2/.search", post(list::search_all))
-        .route("/scim/v2/Me", axum::routing::any(error::not_implemented))
+        .route("/scim/v2/Me", get(me::me).fallback(me::refuse))
         .route("/scim/v2/Bulk", post(bulk::bulk))
-        .route("/scim/v2", axum::routing::any(error::no_endpoint))
-        .route("/scim/v2/", axum::routing::any(error::no_endpoint))
+        .route("/scim/v2", get(list::list_all))
+        .route("/scim/v2/", get(list::list_all))
         .route("/scim/v2/{*rest}", axum::routing::any(error::no_endpoint))
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn(observe::observe))

@@ -6,7 +6,9 @@ use http::request::Parts;
 use serde_json::Value;
 
 use super::{PageLimits, ScimState, error::Failure};
-use crate::identity::{Projection, ResourceKind, ScimError, ScimType, Sort};
+use crate::identity::{Mode, Projection, ResourceKind, ScimError, ScimType, Sort};
+
+const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
 /// The parameters.
 #[derive(Clone, Debug, Default)]
@@ -46,20 +48,24 @@ impl FromRequestParts<ScimState> for Params {
 }
 
 impl Params {
-    /// Reads a `SearchRequest`.
-    pub(super) fn from_search(body: Value) -> Result<Self, Failure> {
+    /// Reads a `SearchRequest`. A filter that came out as something else than a text is an error: whoever asks for one
+    /// person must not be shown all. In compat mode null is as if nothing was said.
+    pub(super) fn from_search(body: Value, mode: Mode) -> Result<Self, Failure> {
         let Value::Object(body) = body else {
             return Err(ScimError::bad(ScimType::InvalidSyntax, "expected a SearchRequest object").into());
         };
+        let urns = body.get("schemas").and_then(Value::as_array);
+        if mode == Mode::Strict && !urns.is_some_and(|urns| urns.iter().any(|urn| urn.as_str() == Some(SEARCH))) {
+            let detail = format!("expected schemas to hold {SEARCH}");
+            return Err(ScimError::bad(ScimType::InvalidSyntax, detail).into());
+        }
         let mut params = Self::default();
         for (name, value) in body {
-            let text = match value {
-                Value::String(text) => text,
-                Value::Number(number) => number.to_string(),
-                Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
-                _ => continue,
-            };
-            params.set(&name, text)?;
+            if !(value.is_null() && mode.lenient())
+                && let Some(text) = text(&name, value)?
+            {
+                params.set(&name, text)?;
+            }
         }
         Ok(params)
     }
@@ -116,7 +122,11 @@ impl Params {
 
     fn set(&mut self, name: &str, value: String) -> Result<(), Failure> {
         match name.to_ascii_lowercase().as_str() {
-            "filter" if !value.trim().is_empty() => self.filter = Some(value),
+            "filter" if self.filter.is_some() => {
+                return Err(ScimError::bad(ScimType::InvalidFilter, "filter is stated twice").into());
+            }
+            // A blank one, too: it is no filter, and is refused as such.
+            "filter" => self.filter = Some(value),
             "attributes" => self.attributes = Some(value),
             "excludedattributes" => self.excluded = Some(value),
             "startindex" => self.start_index = Some(number(name, &value)?),
@@ -128,6 +138,26 @@ impl Params {
         }
         Ok(())
     }
+}
+
+/// A member of a `SearchRequest` as its query parameter would write it; `None`: there is no such parameter.
+fn text(name: &str, value: Value) -> Result<Option<String>, ScimError> {
+    let (scim_type, expected) = match (name.to_ascii_lowercase().as_str(), value) {
+        (
+            "filter" | "sortby" | "sortorder" | "cursor" | "startindex" | "count" | "attributes" | "excludedattributes",
+            Value::String(text),
+        ) => return Ok(Some(text)),
+        ("startindex" | "count", Value::Number(number)) => return Ok(Some(number.to_string())),
+        ("attributes" | "excludedattributes", Value::Array(names)) if names.iter().all(Value::is_string) => {
+            return Ok(Some(names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")));
+        }
+        ("filter", _) => (ScimType::InvalidFilter, "a string"),
+        ("sortby" | "sortorder" | "cursor", _) => (ScimType::InvalidValue, "a string"),
+        ("startindex" | "count", _) => (ScimType::InvalidValue, "an integer"),
+        ("attributes" | "excludedattributes", _) => (ScimType::InvalidValue, "a list of attribute names"),
+        _ => return Ok(None),
+    };
+    Err(ScimError::bad(scim_type, format!("expected {name} to be {expected}")))
 }
 
 fn number(name: &str, value: &str) -> Result<i64, ScimError> {

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::{
     PatchAnswer, ScimState, answer, auth::Caller, body::Json, error::Failure, params::Params,
-    precondition::Precondition, read::parse, write::settle,
+    precondition::Precondition, prefer, read::parse, write::settle,
 };
 use crate::identity::{Edit, Resource, ResourceKind, patch as language};
 
@@ -35,7 +35,7 @@ pub(super) async fn patch(
     let idp = caller.idp.clone();
     let patched = settle(&state, |store| async move { store.edit(&idp, kind, id, edit).await }).await?;
     let projection = params.projection(kind);
-    let preferred = preference(&headers);
+    let preferred = prefer::body(&headers);
     let body = preferred.unwrap_or_else(|| match state.settings.of(&caller.idp).patch_answer {
         PatchAnswer::Auto => kind != ResourceKind::Group || projection.is_explicit(),
         PatchAnswer::Resource => true,
@@ -51,15 +51,4 @@ pub(super) async fn patch(
         answer::set(&mut response, HeaderName::from_static("preference-applied"), applied);
     }
     Ok(response)
-}
-
-/// Whether the caller prefers a body (RFC 7240 §4.2); `None` if it doesn't say.
-fn preference(headers: &HeaderMap) -> Option<bool> {
-    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    let mut preferences = values.flat_map(|value| value.split(',')).map(|one| one.trim().to_ascii_lowercase());
-    preferences.find_map(|one| match one.as_str() {
-        "return=minimal" => Some(false),
-        "return=representation" => Some(true),
-        _ => None,
-    })
 }

@@ -22,17 +22,24 @@ impl Precondition {
     pub(super) fn check(&self, resource: &Resource) -> Result<(), ScimError> {
         let holds = self.only_if.as_deref().is_none_or(|tags| names(tags, resource))
             && !self.unless.as_deref().is_some_and(|tags| names(tags, resource));
-        if holds {
-            return Ok(());
-        }
-        let detail = format!("the version of the resource is {} now", resource.etag());
-        Err(ScimError { status: 412, scim_type: None, detail: detail.into() })
+        if holds { Ok(()) } else { Err(another_version(resource)) }
     }
+}
+
+/// 412 unless the resource is of the version that the caller asks for.
+pub(super) fn only_if_match(headers: &HeaderMap, resource: &Resource) -> Result<(), ScimError> {
+    let holds = joined(headers, &header::IF_MATCH).is_none_or(|tags| names(&tags, resource));
+    if holds { Ok(()) } else { Err(another_version(resource)) }
 }
 
 /// Whether the caller has this version already.
 pub(super) fn none_match(headers: &HeaderMap, resource: &Resource) -> bool {
     joined(headers, &header::IF_NONE_MATCH).is_some_and(|tags| names(&tags, resource))
+}
+
+fn another_version(resource: &Resource) -> ScimError {
+    let detail = format!("the version of the resource is {} now", resource.etag());
+    ScimError { status: 412, scim_type: None, detail: detail.into() }
 }
 
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {

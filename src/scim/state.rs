@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::Duration;
 use tokio_util::task::TaskTracker;
 
-use super::{Limits, TokenTable};
+use super::{JwtSettings, KeyRing, Limits, TokenTable, jwt::Trusts};
 use crate::{
     clock::Clock,
     config::Bulk,
@@ -38,10 +38,14 @@ pub struct IdpSettings {
     pub requests_per_second: u32,
     /// Whether members to add that are nobody of this IdP are left out, instead of an error.
     pub skip_unknown_members: bool,
+    /// Whether the User that it is shown has a `password`.
+    pub advertise_password: bool,
     /// Members of `ServiceProviderConfig` that it is not shown.
     pub omit: Vec<&'static str>,
     /// Whether `ServiceProviderConfig` shows it the limits that no RFC has a place for.
     pub advertise_limits: bool,
+    /// Whose JWTs are taken as its tokens.
+    pub jwt: Option<JwtSettings>,
 }
 
 /// How each IdP is served.
@@ -88,6 +92,7 @@ pub struct ScimState {
     pub(super) clock: Clock,
     pub(super) enforce: Arc<dyn Enforce>,
     pub(super) tokens: Arc<TokenTable>,
+    pub(super) trusts: Arc<Trusts>,
     pub(super) settings: Arc<Settings>,
     /// Address of `/scim/v2`, as callers reach it.
     pub(super) base: Arc<str>,
@@ -105,7 +110,9 @@ impl ScimState {
         settings: Settings,
     ) -> Self {
         let base = format!("{}/scim/v2", external_url.trim_end_matches('/')).into();
-        Self { store, clock, enforce, tokens, settings: Arc::new(settings), base, writes: TaskTracker::new() }
+        let trusts = Arc::new(Trusts::new(&settings, &tokens));
+        let (settings, writes) = (Arc::new(settings), TaskTracker::new());
+        Self { store, clock, enforce, tokens, trusts, settings, base, writes }
     }
 
     /// Whether there is this type of resource here.
@@ -116,6 +123,11 @@ impl ScimState {
     /// A filter within the configured limits, read as leniently as any IdP's is.
     pub fn filter(&self, text: &str, kind: ResourceKind) -> Result<Filter, ScimError> {
         Filter::parse_within(self.settings.limits.text, text, kind, Mode::Compat)
+    }
+
+    /// The issuers whose keys are to be fetched, each with where they go: `KeyRing::tend` must run for each.
+    pub fn key_rings(&self) -> impl Iterator<Item = (IdpName, JwtSettings, Arc<KeyRing>)> {
+        self.trusts.rings()
     }
 
     /// Writes under way. A server that stops closes the tracker and waits for it after the listener is closed: they

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -30,6 +30,8 @@ pub const TOKEN_PREFIX: &str = "scimidp_";
 #[derive(Default)]
 pub struct TokenTable {
     tokens: ArcSwap<HashMap<SecretHash, Entry>>,
+    /// Of each IdP. It outlives its tokens, and JWTs have the same.
+    allowances: Mutex<HashMap<IdpName, Arc<Allowance>>>,
     /// Reloads one after the other: the one that reads last sets last, or a token that was ended between would come back.
     reloads: tokio::sync::Mutex<()>,
 }
@@ -74,16 +76,21 @@ impl TokenTable {
     /// Takes these tokens; revoked ones are left out. What is known of their use stays.
     pub fn set(&self, tokens: Vec<TokenRecord>) {
         let before = self.tokens.load();
-        let mut allowances: HashMap<_, _> =
-            before.values().map(|known| (known.idp.clone(), known.allowance.clone())).collect();
         let live = tokens.into_iter().filter(|token| token.revoked_at.is_none());
         let table = live.filter_map(|TokenRecord { id, idp, expires_at, hash, .. }| {
             let hash = hash?;
             let used = before.get(&hash).map(|known| known.used.clone()).unwrap_or_default();
-            let allowance = allowances.entry(idp.clone()).or_default().clone();
+            let allowance = self.allowance(&idp);
             Some((hash, Entry { id, idp, expires_at, used, allowance }))
         });
         self.tokens.store(Arc::new(table.collect()));
+    }
+
+    /// What an IdP may take of us.
+    pub(super) fn allowance(&self, idp: &IdpName) -> Arc<Allowance> {
+        // Whoever panicked left it whole: each change is one call.
+        let mut all = self.allowances.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(idp.clone()).or_default().clone()
     }
 
     /// Writes which tokens were used since this was asked last: every minute, not for each request.

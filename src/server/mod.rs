@@ -8,6 +8,7 @@ pub mod control;
 mod denials;
 pub mod folder;
 mod high_water;
+mod idp_keys;
 mod inspect;
 mod install;
 mod listeners;

@@ -21,6 +21,7 @@ use super::{
     denials::EventNotifier,
     folder,
     high_water::{HighWater, Place},
+    idp_keys,
     inspect::Inspector,
     install,
     verifier::Verifier,
@@ -95,6 +96,10 @@ impl Parts {
             clock: Arc::clone(&clock),
             oidc,
         };
+        for idp in config.idps.iter().filter(|idp| idp.jwt.is_some()) {
+            // Without a token of ours nothing else makes it.
+            store.make_idp(&idp.name.as_str().into()).await?;
+        }
         let clustered = found.as_ref().map(|cluster| cluster::assemble(&config, cluster, &shared));
         let tokens = Arc::new(TokenTable::load(&*store).await?);
         let ca = Arc::new(ca);
@@ -124,8 +129,10 @@ impl Parts {
                 patch_answer,
                 requests_per_second,
                 skip_unknown_members: idp.scim.unknown_members == UnknownMembers::Ignore,
+                advertise_password: idp.scim.advertise_password,
                 omit: self.config.scim.omit.union(&idp.scim.omit).map(|one| omissible(*one)).collect(),
                 advertise_limits: idp.scim.advertise_limits.unwrap_or(self.config.scim.advertise_limits),
+                jwt: idp.jwt.as_ref().map(idp_keys::settings),
             };
             (IdpName::from(idp.name.as_str()), settings)
         });

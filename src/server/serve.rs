@@ -11,6 +11,7 @@ use super::{
     control::{self, SocketError},
     folder::ReadFolderError,
     high_water::HighWaterError,
+    idp_keys,
     install::InstallError,
     listeners::listen,
     parts::Parts,
@@ -81,6 +82,9 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let shutdown = CancellationToken::new();
 
     let scim = parts.scim_state();
+    if parts.config.runs(Component::Scim) {
+        idp_keys::tend(&scim);
+    }
     let tls = parts.config.listen.tls.then_some(&parts.leaf);
     listen(&mut all, "http", parts.config.listen.http, tls, parts.http_router(&scim)?, &shutdown)?;
     if parts.config.runs(Component::Interceptor) {

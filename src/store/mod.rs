@@ -99,6 +99,10 @@ pub trait Store: Send + Sync {
         Ok(())
     }
 
+    /// Makes an IdP that comes without a token of ours, if it isn't there.
+    async fn make_idp(&self, _: &IdpName) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// All identity providers, by name.
     async fn idps(&self) -> Result<Vec<IdpRecord>, StoreError> {
         Ok(Vec::new())

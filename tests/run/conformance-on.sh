@@ -30,7 +30,7 @@ ready || die "the server was not ready after 30 s (see $RESULTS/$on-server.log).
 
 base=http://127.0.0.1:$http/scim/v2
 token() { "$SUITE_BIN" idp token create "$1" 2>/dev/null; }
-tester=$(token scim2-tester) sanity=$(token scim-sanity)
+version() { "$1/bin/python" -c "from importlib.metadata import version; print(version('$2'))"; }
 
 # count NAME FILE: reads `STATUS TITLE` lines, shows what did not pass and the figures. scim2-tester's SKIPPED is a failure: it skips
 # what it could not try. Of scim-sanity's SKIPs one is none: AgenticApplications are not served (docs/decisions/0012-agents.md).
@@ -51,10 +51,11 @@ count() {
 
 code=0
 # Its exit code says less than its lines: a skipped check is not passed.
+tester=$(token scim2-tester) sanity=$(token scim-sanity)
 tester_runs() { "$venv/bin/scim2" -u "$base" -h "Authorization: Bearer $tester" test -v; }
 run "scim2-tester runs ($on)" tester_runs >"$RESULTS/$on-scim2-tester.raw" 2>&1 || code=$?
 sed -nE -e 's/\x1b\[[0-9;]*m//g' -e 's/^SUCCESS /PASS /p' -e '/^(ERROR|CRITICAL|SKIPPED|DEVIATION|COMPLIANT|ACCEPTABLE) /p' "$RESULTS/$on-scim2-tester.raw" >"$RESULTS/$on-scim2-tester.lines"
-record "$on-scim2-tester" count "$on, scim2-tester $("$venv/bin/python" -c 'from importlib.metadata import version; print(version("scim2-tester"))')" "$RESULTS/$on-scim2-tester.lines" || code=$?
+record "$on-scim2-tester" count "$on, scim2-tester $(version "$venv" scim2-tester)" "$RESULTS/$on-scim2-tester.lines" || code=$?
 
 run "scim-sanity runs ($on)" "$venv/bin/scim-sanity" probe "$base" --token "$sanity" --i-accept-side-effects --json-output >"$RESULTS/$on-scim-sanity.json" || code=$?
 python3 -c '
@@ -62,5 +63,18 @@ import json, sys
 for one in json.load(sys.stdin)["results"]:
     print(one["status"].upper(), one["name"], one.get("message", "") if one["status"] != "pass" else "")
 ' <"$RESULTS/$on-scim-sanity.json" >"$RESULTS/$on-scim-sanity.lines" || code=$?
-record "$on-scim-sanity" count "$on, scim-sanity $("$venv/bin/python" -c 'from importlib.metadata import version; print(version("scim-sanity"))')" "$RESULTS/$on-scim-sanity.lines" || code=$?
+record "$on-scim-sanity" count "$on, scim-sanity $(version "$venv" scim-sanity)" "$RESULTS/$on-scim-sanity.lines" || code=$?
+
+# The clients, each an IdP of its own: what they do, and what is then in the directory. A script that ends early says so by its exit code.
+client() { # NAME VENV
+  local lines=$RESULTS/$on-$1.lines log=$RESULTS/$on-$1.log
+  mkdir "$scratch/$1"
+  SCIM_BASE=$base SCIM_IDP=$1 SCIM_TOKEN=$(token "$1") SERVER_LOG=$RESULTS/$on-server.log CLIENT_BIN=$2/bin CLIENT_HOME=$scratch/$1 \
+    run "$1 provisions ($on)" python3 -B "tests/conformance/clients/$1.py" >"$lines" 2>"$log" ||
+    echo "FAIL it ended early: $(tail -n 1 "$log")" >>"$lines"
+  record "$on-$1" count "$on, $1 $(version "$2" "$1")" "$lines" || code=$?
+}
+client canaille "$canaille_venv"
+client scim-sim "$venv"
+client scim2-cli "$venv"
 exit "$code"

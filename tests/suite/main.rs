@@ -1,7 +1,8 @@
 //! The suite: everything that is true of scim-tekton on real parts.
 //!
 //! `suite step0` plays the story's step 0 (needs only the binary), `suite demo` its steps 1–8 (needs the cluster),
-//! `suite check` looks whether the invariants hold of the installed instance, `suite` runs every test. Each ends in `N passed, N failed`.
+//! `suite check` looks whether the invariants hold of the installed instance, `suite durability` ends ours under a load
+//! of writes (needs only the binary; with `FULL=1` 50 times, and the power 100 times), `suite` runs every test. Each ends in `N passed, N failed`.
 
 #![allow(
     clippy::expect_used,
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
                 Err(error) => report::Report::failed_at_once(&error),
             }
         })),
+        Some("durability") => exit(&runtime.block_on(chaos::durability())),
         _ => test(&runtime),
     }
 }

@@ -77,6 +77,44 @@ impl Filter {
         Parser::new(limits, text, kind, mode, ScimType::InvalidFilter)?.whole()
     }
 
+    /// Reads a filter over resources of several types for those of one of them: an attribute that only others have has no
+    /// value there (RFC 7644 §3.4.2.1).
+    pub fn parse_among(
+        limits: Limits,
+        text: &str,
+        kind: ResourceKind,
+        mode: Mode,
+        kinds: &[ResourceKind],
+    ) -> Result<Self, ScimError> {
+        Parser::new(limits, text, kind, mode, ScimType::InvalidFilter)?.among(kinds).whole()
+    }
+
+    /// What holds of a resource that has no such attribute: everything or nothing.
+    fn of_nothing(&self) -> Self {
+        let everything = Self::Present(AttrPath { schema: None, name: "id".into(), sub: None });
+        match self {
+            Self::Compare(_, CompareOp::Ne, _) | Self::Not(_) => everything,
+            _ => Self::Not(Box::new(everything)),
+        }
+    }
+
+    /// What it says of every resource alike, where that can be seen without one.
+    pub fn settled(&self) -> Option<bool> {
+        match self {
+            Self::And(left, right) => match (left.settled(), right.settled()) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (left, right) => left.zip(right).map(|_| true),
+            },
+            Self::Or(left, right) => match (left.settled(), right.settled()) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (left, right) => left.zip(right).map(|_| false),
+            },
+            Self::Not(inner) => inner.settled().map(|holds| !holds),
+            Self::Present(path) => (path.schema.is_none() && path.name == "id").then_some(true),
+            Self::Compare(..) | Self::Element(..) => None,
+        }
+    }
+
     /// The conjunct that an index can answer, where there is one: every match of the whole filter is among the
     /// resources that have this value. `displayName` only for groups, whose name it is.
     pub fn indexable(&self, kind: ResourceKind) -> Option<(IndexedAttribute, &str)> {

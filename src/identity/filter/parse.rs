@@ -24,6 +24,7 @@ pub(in crate::identity) struct Parser<'a> {
     depth: usize,
     limits: Limits,
     kind: ResourceKind,
+    among: &'a [ResourceKind],
     mode: Mode,
     error: ScimType,
 }
@@ -39,7 +40,13 @@ impl<'a> Parser<'a> {
         if text.len() > limits.filter_length {
             return Err(ScimError::bad(error, format!("expected at most {} bytes", limits.filter_length)));
         }
-        Ok(Self { text, at: 0, depth: 0, limits, kind, mode, error })
+        Ok(Self { text, at: 0, depth: 0, limits, kind, among: &[], mode, error })
+    }
+
+    /// Takes names that only another one of these types has: of this one's resources they name nothing.
+    pub(super) fn among(mut self, kinds: &'a [ResourceKind]) -> Self {
+        self.among = kinds;
+        self
     }
 
     /// The whole text as a filter.
@@ -154,13 +161,15 @@ impl<'a> Parser<'a> {
     fn comparison(&mut self, scope: Scope) -> Result<Filter, ScimError> {
         let start = self.at;
         let word = self.word();
-        let (path, leaf) = self.resolve(word, scope).map_err(|what| {
+        let (path, leaf, is_here) = self.resolve(word, scope).map_err(|what| {
             self.at = start;
             self.expected(&what)
         })?;
-        if !self.take('[') {
-            return self.operation(path, leaf);
-        }
+        let filter = if self.take('[') { self.brackets(path, leaf)? } else { self.operation(path, leaf)? };
+        Ok(if is_here { filter } else { filter.of_nothing() })
+    }
+
+    fn brackets(&mut self, path: AttrPath, leaf: &'static Attribute) -> Result<Filter, ScimError> {
         if path.sub.is_some() || leaf.subs().is_empty() {
             return Err(self.expected("an operator: only an attribute with sub-attributes takes [a filter]"));
         }
@@ -171,17 +180,19 @@ impl<'a> Parser<'a> {
         Ok(Filter::Element(path, Box::new(inner)))
     }
 
-    /// Finds what a word names, with canonical names; else what was expected.
-    fn resolve(&self, word: &str, scope: Scope) -> Result<(AttrPath, &'static Attribute), String> {
+    /// Finds what a word names, with canonical names, and whether this type has it; else what was expected.
+    fn resolve(&self, word: &str, scope: Scope) -> Result<(AttrPath, &'static Attribute, bool), String> {
         let unknown = || format!("an attribute of {}, not {}", self.kind.as_str(), quoted(word));
         if let Some(parent) = scope {
             let sub = parent.sub(word);
             let found = sub.filter(|sub| filterable(parent, Some(sub)));
             let found = found.ok_or_else(|| format!("a sub-attribute of {}, not {}", parent.name, quoted(word)))?;
-            return Ok((AttrPath { schema: None, name: found.name.into(), sub: None }, found));
+            return Ok((AttrPath { schema: None, name: found.name.into(), sub: None }, found, true));
         }
         let Some(Head::Attribute(path)) = Head::parse(word) else { return Err(unknown()) };
-        let found = schema::resolve(self.kind, &path).ok_or_else(unknown)?;
+        let here = schema::resolve(self.kind, &path);
+        let found = here.or_else(|| self.among.iter().find_map(|kind| schema::resolve(*kind, &path)));
+        let found = found.ok_or_else(unknown)?;
         if !filterable(found.attribute, found.sub) {
             return Err(format!("an attribute that can be filtered by, not {}", quoted(word)));
         }
@@ -190,7 +201,7 @@ impl<'a> Parser<'a> {
             name: found.attribute.name.into(),
             sub: found.sub.map(|sub| sub.name.into()),
         };
-        Ok((path, found.leaf()))
+        Ok((path, found.leaf(), here.is_some()))
     }
 
     fn operation(&mut self, mut path: AttrPath, leaf: &'static Attribute) -> Result<Filter, ScimError> {
@@ -209,7 +220,7 @@ impl<'a> Parser<'a> {
         };
         self.spaces();
         let start = self.at;
-        let value = self.value()?;
+        let value = self.value(compared)?;
         // Null is no value to compare, but says whether there is any of the attribute itself.
         if compared.name != leaf.name && !value.is_null() {
             path.sub = Some(compared.name.into());
@@ -228,13 +239,15 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn value(&mut self) -> Result<Value, ScimError> {
+    fn value(&mut self, of: &Attribute) -> Result<Value, ScimError> {
         if self.rest().starts_with('"') {
             return self.string();
         }
         let start = self.at;
         let word = self.word();
         match serde_json::from_str(word) {
+            // As it is written: as a number, 12e3 would be 12000.0, and of 20 digits some would be lost.
+            Ok(Value::Number(_)) if self.mode.lenient() && of.is_text() => Ok(word.into()),
             Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => Ok(value),
             _ if self.mode.lenient() && !word.is_empty() => Ok(word.into()),
             _ => {
@@ -306,6 +319,10 @@ mod tests {
             user(r#"emails[type eq "work"].value eq "a@b.c""#).unwrap(),
             user(r#"emails[type eq "work" and value eq "a@b.c"]"#).unwrap()
         );
+        for number in ["12e3", "007", "1.50", "12345678901234567890123", "-0"] {
+            let quoted = user(&format!(r#"externalId eq "{number}""#)).unwrap();
+            assert_eq!(user(&format!("externalId eq {number}")).unwrap(), quoted, "{number}");
+        }
         assert_eq!(user(r#"active eq "True""#).unwrap(), user("active eq true").unwrap());
         assert!(user(r#"emails[type eq "other"].Value eq "x""#).is_ok());
     }

@@ -58,7 +58,7 @@ pub(super) fn typed(attribute: &Attribute, op: CompareOp, value: Value, mode: Mo
         (Type::DateTime, Value::String(text)) if chrono::DateTime::parse_from_rfc3339(&text).is_ok() => Ok(text.into()),
         (Type::DateTime, _) => Err("a time as \"2026-01-31T12:00:00Z\""),
         (_, Value::String(text)) => Ok(text.into()),
-        (_, value @ (Value::Number(_) | Value::Bool(_))) if mode.lenient() => Ok(value.to_string().into()),
+        (_, Value::Bool(value)) if mode.lenient() => Ok(value.to_string().into()),
         _ => Err("a string in double quotes"),
     }
 }

@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{ForeignPath, Operation, Target};
+use super::{ForeignPath, Operation, Target, reference};
 use crate::identity::{
     CompareOp, Edit, Filter, Limits, MemberOp, Mode, Resource, ResourceKind, ScimError, ScimType, agent,
-    coerce::{MAX_VALUES, is_primary},
+    coerce::{MAX_VALUES, fields, is_primary, is_same},
     immutable,
     schema::{self, Attribute},
 };
@@ -25,6 +25,7 @@ pub fn apply(limits: Limits, operations: Vec<Operation>, resource: &Resource, mo
         }
     }
     let mut edit = document.finish(limits, resource.kind)?;
+    reference::settle(resource.kind, &resource.attributes, &mut edit.attributes);
     immutable::hold(resource.kind, &resource.attributes, &mut edit.attributes, false)?;
     complete_extensions(resource.kind, &resource.attributes, &edit.attributes)?;
     Ok(edit)
@@ -322,17 +323,26 @@ fn asserted(filter: &Filter) -> Option<Map<String, Value>> {
 
 fn append(holder: &mut Map<String, Value>, name: &str, value: Value) -> Result<(), ScimError> {
     let mut list = elements(holder.remove(name));
-    let before = list.len();
+    let mut is_fresh = vec![false; list.len()];
     for value in elements(Some(value)) {
-        // RFC 7644 §3.5.2.1: what is there already is not added again.
-        if !list.contains(&value) {
+        // RFC 7644 §3.5.2.1: what is there already is not added again; only what more is said of it.
+        if list.contains(&value) {
+            continue;
+        }
+        if let Some(at) = list.iter().position(|one| is_same(one, &value)) {
+            if let (Some(Value::Object(one)), Some(fresh)) = (list.get_mut(at), is_fresh.get_mut(at)) {
+                one.extend(fields(value));
+                *fresh = true;
+            }
+        } else {
             list.push(value);
+            is_fresh.push(true);
         }
     }
     if list.len() > MAX_VALUES {
         return Err(too_many(format!("expected at most {MAX_VALUES} values of {name}")));
     }
-    one_primary(&mut list, |at| at >= before)?;
+    one_primary(&mut list, |at| is_fresh.get(at).copied().unwrap_or_default())?;
     if !list.is_empty() {
         holder.insert(name.into(), Value::Array(list));
     }

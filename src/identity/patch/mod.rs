@@ -8,6 +8,7 @@ mod apply;
 mod expand;
 mod members;
 mod read;
+mod reference;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -388,3 +388,46 @@ fn the_worst_patch_that_is_allowed_takes_milliseconds() {
     // Unoptimised and on a busy machine; quadratic behaviour would take minutes.
     assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
 }
+
+#[test]
+fn another_manager_keeps_nothing_of_the_last() {
+    let before = json!({ENTERPRISE: {"department": "d", "manager": {"value": "m1", "$ref": "../Users/m1", "displayName": "M 1"}}});
+    let manager = format!("{ENTERPRISE}:manager");
+    let after = |operations| user(before.clone(), operations).unwrap()[ENTERPRISE].clone();
+    let only = |manager| json!({"department": "d", "manager": manager});
+    for value in [json!("m2"), json!({"value": "m2"}), json!([{"value": "m2", "$ref": null}])] {
+        for op in ["add", "replace"] {
+            let changed = after(json!([{"op": op, "path": manager, "value": value}]));
+            assert_eq!(changed, only(json!({"value": "m2"})), "{op} {value}");
+        }
+    }
+    let by_value = format!("{manager}.value");
+    let changed = after(json!([{"op": "replace", "path": by_value, "value": "m2"}]));
+    assert_eq!(changed, only(json!({"value": "m2"})));
+    let parts = json!({ENTERPRISE: {"manager.$ref": "../Users/m2", "manager.value": "m2"}});
+    let changed = after(json!([{"op": "replace", "value": parts}]));
+    assert_eq!(changed, only(json!({"value": "m2", "$ref": "../Users/m2"})));
+    let gone = after(json!([{"op": "remove", "path": by_value}]));
+    assert_eq!(gone, json!({"department": "d"}));
+    // The same one is described as before.
+    let same = after(json!([{"op": "add", "path": manager, "value": "m1"}]));
+    assert_eq!(same, before[ENTERPRISE]);
+}
+
+#[test]
+fn a_value_that_is_there_is_not_there_twice_when_it_is_added() {
+    let emails = json!([{"value": "b", "primary": true}, {"value": "c", "type": "work"}]);
+    let add = |value: Value| {
+        let operations = json!([{"op": "add", "path": "emails", "value": value}]);
+        user(json!({"emails": emails}), operations).map(|after| after["emails"].clone())
+    };
+    assert_eq!(add(json!({"value": "b"})), Ok(emails.clone()));
+    assert_eq!(add(json!([{"value": "c", "type": "work", "display": "C"}])).unwrap()[1]["display"], "C");
+    let swapped = json!([{"value": "b", "primary": false}, {"value": "c", "type": "work", "primary": true}]);
+    assert_eq!(add(json!({"value": "c", "type": "work", "primary": true})), Ok(swapped));
+    // Of another type it is another value.
+    assert_eq!(add(json!({"value": "c", "type": "home"})).unwrap().as_array().unwrap().len(), 3);
+    let full = json!((0..500).map(|n| json!({"value": n.to_string()})).collect::<Vec<_>>());
+    let more = json!([{"op": "add", "path": "emails", "value": {"value": "7", "type": "x"}}]);
+    assert_eq!(user(json!({"emails": full}), more).unwrap_err().scim_type, Some(ScimType::TooMany));
+}

@@ -126,7 +126,6 @@ struct Meta<'a> {
 
 impl<'a> Meta<'a> {
     fn new(resource: &Resource, base: &'a str) -> Self {
-        let moment = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
         Self {
             resource_type: resource.kind.as_str(),
             created: moment(resource.created),
@@ -135,6 +134,12 @@ impl<'a> Meta<'a> {
             version: resource.etag(),
         }
     }
+}
+
+/// A moment as exactly as it is held: a filter that says what was shown must find what it was shown of, and no more.
+fn moment(at: DateTime<Utc>) -> String {
+    let whole = at.timestamp_subsec_micros().is_multiple_of(1_000);
+    at.to_rfc3339_opts(if whole { SecondsFormat::Millis } else { SecondsFormat::Micros }, true)
 }
 
 /// Address of a resource.

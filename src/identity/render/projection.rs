@@ -78,25 +78,30 @@ fn is_always(key: &str) -> bool {
 }
 
 fn paths(text: &str, kind: ResourceKind) -> Vec<Path> {
-    text.split(',').filter_map(|one| path(one.trim(), kind)).collect()
+    text.split(',').flat_map(|one| meant(one.trim(), kind)).collect()
 }
 
-fn path(text: &str, kind: ResourceKind) -> Option<Path> {
-    match Head::parse(text)? {
-        Head::Schema(urn) if urn == schema::core(kind).id => None,
-        Head::Schema(urn) => Some(vec![urn.to_owned()]),
-        Head::Attribute(path) => match (schema::resolve(kind, &path), path) {
+/// All that a path may mean.
+fn meant(text: &str, kind: ResourceKind) -> Vec<Path> {
+    match Head::parse(text) {
+        None => Vec::new(),
+        Some(Head::Schema(urn)) if urn == schema::core(kind).id => Vec::new(),
+        Some(Head::Schema(urn)) => vec![vec![urn.to_owned()]],
+        Some(Head::Attribute(path)) => match (schema::resolve(kind, &path), path) {
             (Some(found), _) => {
                 let names = [
                     found.extension.map(|schema| schema.id),
                     Some(found.attribute.name),
                     found.sub.map(|sub| sub.name),
                 ];
-                Some(names.into_iter().flatten().map(str::to_owned).collect())
+                vec![names.into_iter().flatten().map(str::to_owned).collect()]
             }
             // An extension that we don't know is shown by its URN as a whole or by an attribute: both may be meant.
-            (None, AttrPath { schema: Some(urn), name, sub: None }) => Some(vec![urn, name]),
-            (None, AttrPath { .. }) => None,
+            (None, AttrPath { schema: Some(urn), name, sub: None }) => {
+                vec![vec![format!("{urn}:{name}")], vec![urn, name]]
+            }
+            (None, AttrPath { schema: Some(urn), name, sub: Some(sub) }) => vec![vec![urn, name, sub]],
+            (None, AttrPath { schema: None, .. }) => Vec::new(),
         },
     }
 }

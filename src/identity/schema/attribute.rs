@@ -247,6 +247,11 @@ impl Attribute {
         super::find(self.subs(), name)
     }
 
+    /// Whether its values are texts of any form.
+    pub fn is_text(&self) -> bool {
+        matches!(self.ty, Type::String | Type::Binary | Type::Reference(_))
+    }
+
     /// Whether clients may not set it.
     pub fn read_only_attribute(&self) -> bool {
         self.mutability == Mutability::ReadOnly

@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 pub use attribute::*;
 pub use custom::Custom;
 pub use limits::LIMITS;
-pub use served::{resource_type_json, schema_json};
+pub use served::{resource_type_json, schema_json, with_password};
 
 use super::{AttrPath, ResourceKind};
 

@@ -17,6 +17,25 @@ pub fn schema_json(schema: &Schema, base: &str) -> Value {
     })
 }
 
+/// The User schema's resource for a client that takes its attributes from there and can't leave `password` out
+/// (RFC 7643 §4.1.1). In the table there is none: whatever comes is dropped.
+pub fn with_password(mut user: Value) -> Value {
+    if let Some(attributes) = user.get_mut("attributes").and_then(Value::as_array_mut) {
+        attributes.push(json!({
+            "name": "password",
+            "type": "string",
+            "multiValued": false,
+            "description": "Accepted, and dropped: nothing of it is stored.",
+            "required": false,
+            "mutability": "writeOnly",
+            "returned": "never",
+            "caseExact": true,
+            "uniqueness": "none",
+        }));
+    }
+    user
+}
+
 /// A `ResourceType` resource. `base` is the address of `/scim/v2`.
 pub fn resource_type_json(kind: ResourceKind, base: &str) -> Value {
     let extensions: Vec<_> =

@@ -1,4 +1,4 @@
-//! User (RFC 7643 §4.1), without `password`: OpenID IPSIE forbids it, and what is not stored can't leak.
+//! User (RFC 7643 §4.1), without `password`: OpenID IPSIE forbids it, and what is not stored can't leak (`with_password` serves one).
 
 use super::{Attribute, Format, Schema, USER_URN};
 

@@ -39,7 +39,7 @@ impl FromRequest<ScimState> for Admitted {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &ScimState) -> Result<Self, Failure> {
-        let (caller, turn) = auth::bulk_caller(request.headers(), state)?;
+        let (caller, turn) = auth::bulk_caller(request.headers(), state).await?;
         let body = body::read(request, state.settings.bulk.max_payload_size).await?;
         Ok(Self { caller, turn, body })
     }

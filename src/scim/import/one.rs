@@ -148,7 +148,7 @@ async fn there(
     Ok(there)
 }
 
-pub(super) async fn find(
+pub(in crate::scim) async fn find(
     state: &ScimState,
     idp: &IdpName,
     kind: ResourceKind,

@@ -187,3 +187,24 @@ async fn what_is_unique_is_so_within_its_idp() {
     let elsewhere = app.call_as_other("POST", "/Users", Some(json!({"userName": "a", BADGE: {"number": 7}}))).await;
     assert_eq!(elsewhere.status, 201);
 }
+
+#[tokio::test]
+async fn an_extension_that_we_do_not_know_is_asked_for_and_left_out_by_its_urn_or_an_attribute_of_it() {
+    const ACME: &str = "urn:acme:scim:2.0:User";
+    let app = App::new().await;
+    let badge = json!({"number": 7, "office": {"floor": 3, "desk": "a"}});
+    let id = app.post("/Users", json!({"userName": "a", ACME: badge})).await.id();
+    for (parameter, path, shown) in [
+        ("attributes", ACME.to_owned(), badge.clone()),
+        ("attributes", format!("{ACME}:number"), json!({"number": 7})),
+        ("attributes", format!("{ACME}:office.floor"), json!({"office": {"floor": 3}})),
+        ("attributes", "userName".into(), json!(null)),
+        ("excludedAttributes", ACME.to_owned(), json!(null)),
+        ("excludedAttributes", format!("{ACME}:number"), json!({"office": {"floor": 3, "desk": "a"}})),
+        ("excludedAttributes", format!("{ACME}:office.desk"), json!({"number": 7, "office": {"floor": 3}})),
+        ("excludedAttributes", "userName".into(), badge.clone()),
+    ] {
+        let found = app.get(&format!("/Users/{id}?{parameter}={path}")).await;
+        assert_eq!(found.body[ACME], shown, "{parameter}={path}");
+    }
+}

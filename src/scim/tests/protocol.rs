@@ -41,8 +41,8 @@ async fn what_is_wrong_is_said_in_scims_own_form() {
         ("POST", "/Users/.search", Some(json!({"filter": deep})), 400, Some("invalidFilter")),
         ("GET", &format!("/Users?filter={}", "(".repeat(10_000)), None, 400, Some("invalidFilter")),
         ("GET", "/Nothing", None, 404, None),
-        ("GET", "", None, 404, None),
-        ("GET", "/", None, 404, None),
+        ("POST", "", Some(json!({})), 405, None),
+        ("DELETE", "/", None, 405, None),
         ("PATCH", "/Users", Some(json!({})), 405, None),
         ("GET", "/Bulk", None, 405, None),
         ("GET", "/Me", None, 501, None),
@@ -62,6 +62,40 @@ async fn what_is_wrong_is_said_in_scims_own_form() {
         assert!(answer.body["detail"].is_string());
         assert_eq!(answer.header("content-type"), "application/scim+json");
     }
+}
+
+#[tokio::test]
+async fn a_filter_that_came_out_empty_or_as_no_text_is_refused_and_shows_nobody() {
+    let app = App::new().await;
+    app.user("alice").await;
+    for query in ["filter=", "filter=%20", "Filter=", "filter=userName%20pr&filter=title%20pr"] {
+        let answer = app.get(&format!("/Users?{query}")).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["scimType"]), (400, &json!("invalidFilter")), "{query}");
+    }
+    for filter in [json!(""), json!(" "), json!({}), json!(true), json!(7), json!(["userName pr"])] {
+        for path in ["/Users/.search", "/.search"] {
+            let answer = app.post(path, json!({"filter": filter})).await;
+            assert_eq!((answer.status.as_u16(), &answer.body["scimType"]), (400, &json!("invalidFilter")), "{filter}");
+        }
+    }
+    for body in [json!({"count": true}), json!({"startIndex": []}), json!({"attributes": [7]}), json!({"sortBy": 7})] {
+        let answer = app.post("/Users/.search", body.clone()).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["scimType"]), (400, &json!("invalidValue")), "{body}");
+    }
+    let unassigned = json!({"filter": null, "count": null, "cursor": null, "shoeSize": true});
+    assert_eq!(app.post("/Users/.search", unassigned).await.body["totalResults"], 1);
+}
+
+#[tokio::test]
+async fn of_two_values_for_one_name_neither_is_taken() {
+    let app = App::new().await;
+    let path = format!("/Users/{}", app.user("alice").await);
+    let (parts, _) = app.request("PATCH", &path, None, &[]).into_parts();
+    let body = r#"{"Operations": [{"op": "replace", "value": {"active": false, "active": true}}]}"#;
+    let answer = app.send(Request::from_parts(parts, Body::from(body))).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["scimType"]), (400, &json!("invalidSyntax")));
+    assert!(answer.body["detail"].as_str().unwrap().contains("\"active\" is stated twice"), "{}", answer.body);
+    assert_eq!(app.get(&path).await.header("etag"), "W/\"1\"");
 }
 
 #[tokio::test]
@@ -124,12 +158,40 @@ async fn pages_are_as_asked_and_hold_everyone_once() {
     let names: Vec<_> =
         all["Resources"].as_array().unwrap().iter().map(|one| one["meta"]["resourceType"].as_str()).collect();
     assert_eq!((&all["totalResults"], names), (&json!(8), vec![Some("User"), Some("Group")]));
+    for root in ["", "/"] {
+        assert_eq!(app.get(&format!("{root}?startIndex=7&count=5")).await.body, all, "the root by GET");
+    }
     let users = app.post("/.search", json!({"filter": "userName sw \"u\"", "count": 2})).await.body;
     assert_eq!((&users["totalResults"], &users["itemsPerPage"]), (&json!(7), &json!(2)));
     assert_eq!(app.post("/.search", json!({"filter": "shoeSize pr"})).await.status, 400);
     let search = json!({"filter": "userName eq \"u3\"", "attributes": ["userName"], "startIndex": 1, "count": 10});
     let found = app.post("/Users/.search", search).await.body;
     assert_eq!((&found["totalResults"], &found["Resources"][0]["userName"]), (&json!(1), &json!("u3")));
+}
+
+#[tokio::test]
+async fn over_several_types_an_attribute_has_no_value_where_a_type_lacks_it() {
+    let app = App::new().await;
+    app.user("ada").await;
+    app.user("bob").await;
+    app.group("devs", &[]).await;
+    for (filter, names) in [
+        (r#"displayName eq "devs" or userName eq "bob""#, &["bob", "devs"][..]),
+        (r#"urn:ietf:params:scim:schemas:core:2.0:Group:displayName eq "devs" and id pr"#, &["devs"]),
+        (r#"not (userName eq "bob")"#, &["ada", "devs"]),
+        (r#"userName ne "bob""#, &["ada", "devs"]),
+        ("userName eq null", &["devs"]),
+        ("userName pr and meta.created pr", &["ada", "bob"]),
+        (r#"emails[type eq "work"] or members pr"#, &[]),
+    ] {
+        let found = app.post("/.search", json!({"filter": filter})).await.body;
+        let name = |one: &serde_json::Value| one.get("userName").unwrap_or(&one["displayName"]).clone();
+        let found: Vec<_> = found["Resources"].as_array().unwrap().iter().map(name).collect();
+        assert_eq!(found, names, "{filter}");
+    }
+    for wrong in [r#"displayName eq "devs" or shoeSize eq 7"#, r#"active eq "maybe" or displayName pr"#] {
+        assert_eq!(app.post("/.search", json!({"filter": wrong})).await.status, 400, "{wrong}");
+    }
 }
 
 #[tokio::test]
@@ -142,4 +204,23 @@ async fn what_a_client_refuses_is_left_out_of_what_the_server_says_of_itself() {
     assert_eq!((okta.get("sort"), entra.get("sort").is_some()), (None, true));
     okta["sort"] = entra["sort"].clone();
     assert_eq!(okta, entra, "nothing else is");
+}
+
+#[tokio::test]
+async fn a_client_that_has_no_user_without_a_password_is_told_of_one_that_is_dropped() {
+    let okta = IdpSettings { advertise_password: true, ..IdpSettings::default() };
+    let app =
+        App::with(Recorder::default(), Settings { idps: [("okta".into(), okta)].into(), ..Settings::default() }).await;
+    let user = "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User";
+    for path in [user, "/Schemas"] {
+        assert!(!app.call_as_other("GET", path, None).await.body.to_string().contains("password"), "{path}");
+        let shown = app.get(path).await.body.to_string();
+        assert_eq!(shown.matches("\"password\"").count(), 1, "{path}: of the User alone");
+    }
+    let shown = app.get(user).await.body;
+    let password = shown["attributes"].as_array().unwrap().last().unwrap();
+    assert_eq!((&password["mutability"], &password["returned"]), (&json!("writeOnly"), &json!("never")));
+    let sent = json!({"userName": "ada", "password": "s3cret"});
+    assert_eq!(app.post("/Users", sent).await.body.get("password"), None);
+    assert_eq!(app.get("/Users?filter=password%20pr").await.status, 400, "it is in no table");
 }

@@ -117,6 +117,7 @@ fn settings(scim: &IdpScim) -> IdpSettings {
             Configured::NoContent => PatchAnswer::NoContent,
         },
         skip_unknown_members: scim.unknown_members == UnknownMembers::Ignore,
+        advertise_password: scim.advertise_password,
         ..IdpSettings::default()
     }
 }

@@ -87,6 +87,30 @@ async fn an_inactive_user_assigned_anew_is_the_same_user_without_old_groups() {
 }
 
 #[tokio::test]
+async fn whoever_comes_back_under_another_name_is_known_by_their_external_id() {
+    let app = App::new().await;
+    let id = app.user("alice").await;
+    app.user("bob").await;
+    let group = app.group("deployers", &[&id]).await;
+    let renamed = |name: &str| json!({"userName": name, "externalId": "ext-alice"});
+    assert_eq!(app.post("/Users", renamed("alice2")).await.status, 409, "alice is active");
+    app.patch(&format!("/Users/{id}"), json!([{"op": "replace", "value": {"active": false}}])).await;
+
+    // Bob's name is bob's, and who is refused is as they were.
+    let before = app.get(&format!("/Users/{id}")).await.body;
+    let taken = app.post("/Users", renamed("bob")).await;
+    assert_eq!((taken.status.as_u16(), &taken.body["scimType"]), (409, &json!("uniqueness")));
+    assert_eq!(app.get(&format!("/Users/{id}")).await.body, before);
+    assert_eq!(before["groups"][0]["value"], json!(group));
+
+    let revived = app.post("/Users", renamed("alice2")).await;
+    assert_eq!((revived.status.as_u16(), revived.id()), (201, id));
+    assert_eq!((&revived.body["active"], &revived.body["userName"]), (&json!(true), &json!("alice2")));
+    assert_eq!(revived.body.get("groups"), None);
+    assert_eq!(app.post("/Users", json!({"userName": "alice"})).await.status, 201, "the old name is free");
+}
+
+#[tokio::test]
 async fn a_change_is_enforced_before_the_answer_and_again_when_it_is_asked_for_again() {
     let app = App::new().await;
     let path = format!("/Users/{}", app.user("alice").await);
@@ -138,8 +162,41 @@ async fn if_match_guards_a_change() {
         assert_eq!(app.send(unless).await.status, 412, "{tags}");
     }
     assert_eq!(app.send(app.request("GET", &path, None, &[("if-none-match", "\"x\"")])).await.status, 200);
+    assert_eq!(app.send(app.request("GET", &path, None, &[("if-match", "W/\"999\"")])).await.status, 412);
+    assert_eq!(app.send(app.request("GET", &path, None, &[("if-match", &etag)])).await.status, 200);
+    let both = [("if-match", "W/\"999\""), ("if-none-match", etag.as_str())];
+    assert_eq!(app.send(app.request("GET", &path, None, &both)).await.status, 412);
     assert_eq!(app.send(change("*")).await.status, 200);
     assert_eq!(app.send(app.request("DELETE", &path, None, &[("if-match", &etag)])).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_group_that_was_read_with_someone_who_is_deleted_since_is_read_anew() {
+    let app = App::new().await;
+    let alice = app.user("alice").await;
+    let group = format!("/Groups/{}", app.group("deployers", &[&alice]).await);
+    let etag = app.get(&group).await.header("etag").to_owned();
+    app.delete(&format!("/Users/{alice}")).await;
+    let again = app.send(app.request("GET", &group, None, &[("if-none-match", &etag)])).await;
+    assert_eq!((again.status.as_u16(), again.body.get("members")), (200, None));
+    let late = json!({"displayName": "deployers", "members": []});
+    assert_eq!(app.send(app.request("PUT", &group, Some(late), &[("if-match", &etag)])).await.status, 412);
+}
+
+#[tokio::test]
+async fn a_moment_that_was_shown_finds_what_it_was_shown_of_and_is_not_after_itself() {
+    let app = App::new().await;
+    for name in ["a", "b", "c"] {
+        let shown = app.get(&format!("/Users/{}", app.user(name).await)).await.body;
+        for attribute in ["created", "lastModified"] {
+            let at = shown["meta"][attribute].as_str().unwrap();
+            for (op, found) in [("eq", true), ("ge", true), ("gt", false), ("lt", false)] {
+                let filter = format!("userName eq \"{name}\" and meta.{attribute} {op} \"{at}\"");
+                let answer = app.post("/Users/.search", json!({"filter": filter})).await;
+                assert_eq!(answer.body["totalResults"], usize::from(found), "{filter}");
+            }
+        }
+    }
 }
 
 /// A deletion that was asked for by version must not take with it what came in between.
@@ -162,8 +219,11 @@ async fn an_answer_is_as_small_as_the_caller_wants() {
     let app = App::new().await;
     let path = format!("/Users/{}", app.user("alice").await);
     let body = json!({"Operations": [{"op": "add", "path": "title", "value": "x"}]});
-    let minimal = app.send(app.request("PATCH", &path, Some(body), &[("prefer", "return=minimal")])).await;
-    assert_eq!((minimal.status.as_u16(), minimal.header("preference-applied")), (204, "return=minimal"));
+    for preference in ["return=minimal", "return=\"minimal\"; x=y, wait=1"] {
+        let minimal = app.request("PATCH", &path, Some(body.clone()), &[("prefer", preference)]);
+        let minimal = app.send(minimal).await;
+        assert_eq!((minimal.status.as_u16(), minimal.header("preference-applied")), (204, "return=minimal"));
+    }
     let only = app.get(&format!("{path}?attributes=userName")).await;
     assert_eq!(only.body.as_object().unwrap().keys().collect::<Vec<_>>(), ["id", "schemas", "userName"]);
 }

@@ -35,6 +35,11 @@ impl Store for SqlStore {
         self.write(move |tx| tokens::create(tx, &idp, hash, expires_at)).await
     }
 
+    async fn make_idp(&self, idp: &IdpName) -> Result<(), StoreError> {
+        let idp = idp.clone();
+        self.write(move |tx| idps::make(tx, &idp).map(drop)).await
+    }
+
     async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
         self.read(tokens::all).await
     }

@@ -32,6 +32,17 @@ pub fn all(conn: &Conn) -> Result<Vec<IdpRecord>, StoreError> {
     })?)
 }
 
+/// Its number; makes it, if it isn't there.
+pub fn make(tx: &mut Tx<'_>, name: &IdpName) -> Result<i64, StoreError> {
+    let made = tx
+        .prepare_cached("INSERT INTO idps (name, created_at) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING")?
+        .execute(params![name.as_str(), Time(tx.now())])?;
+    if made == 1 {
+        tx.publish(&[Change::Idp(name.clone())])?;
+    }
+    resources::idp(tx, name)
+}
+
 /// Nobody's people are believed any more.
 pub fn doubt_all(tx: &mut Tx<'_>, since: DateTime<Utc>) -> Result<Vec<IdpName>, StoreError> {
     tx.prepare_cached("UPDATE idps SET unconfirmed_since = ?1")?.execute([Time(since)])?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     conn::{Conn, OptionalExtension as _, params},
-    rows::{Id, Kind},
+    rows::{Id, Kind, Time},
     tx::Tx,
 };
 use crate::{
@@ -160,6 +160,17 @@ impl Plan<'_> {
         self.known.insert(member.id, member.ordinal);
         self.slots.entry(member.ordinal).or_insert(Slot { member, was, is: was });
     }
+}
+
+/// Takes whoever goes out of all groups that held them. Each of these has another version then (RFC 7644 §3.14): which.
+pub fn forget(tx: &Tx<'_>, gone: i64) -> Result<Vec<ResourceId>, StoreError> {
+    let mut raise = tx.prepare_cached(
+        "UPDATE resources SET version = version + 1, modified_at = ?2
+         WHERE ordinal IN (SELECT group_id FROM members WHERE member_id = ?1) RETURNING id",
+    )?;
+    let groups = raise.query_map(params![gone, Time(tx.now())], |row| Ok(ResourceId(row.get::<Id>(0)?.0)))?;
+    tx.prepare_cached("DELETE FROM members WHERE member_id = ?1")?.execute([gone])?;
+    Ok(groups)
 }
 
 /// What a resource is shown with, by its place: a group's direct members, else the direct groups that someone is in.

@@ -196,7 +196,7 @@ pub fn delete(
     owners::forget(tx, ordinal)?;
     // By hand, not by the cascade: one pass over each index.
     tx.prepare_cached("DELETE FROM members WHERE group_id = ?1")?.execute([ordinal])?;
-    tx.prepare_cached("DELETE FROM members WHERE member_id = ?1")?.execute([ordinal])?;
+    let left = members::forget(tx, ordinal)?;
     emails::changed(tx, idp, ordinal, Some(&resource), None)?;
     tx.prepare_cached("DELETE FROM resources WHERE ordinal = ?1")?.execute([ordinal])?;
     count(tx, idp, kind, -1)?;
@@ -209,6 +209,7 @@ pub fn delete(
         ResourceKind::Group => (tell::about(&resource, audit::Kind::GroupDeleted, json!({})), Cause::Judge(affected)),
     };
     tx.audit(&entry)?;
+    tell::left(tx, &resource, &left)?;
     let mut changes = vec![Change::Deleted(kind, id)];
     let mut revocations = revoke::because(tx, cause)?;
     let agents: Vec<_> = owned.iter().map(|agent| agent.resource.id).collect();

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     audit::{self, Entry},
     directory::Change,
-    identity::{Resource, ResourceKind},
+    identity::{Resource, ResourceId, ResourceKind},
     store::StoreError,
 };
 
@@ -57,6 +57,16 @@ pub fn members(tx: &mut Tx<'_>, group: &Resource, delta: &Delta, changes: &mut V
         }
     }
     changes.push(Change::Members { group: group.id, added, removed });
+    Ok(())
+}
+
+/// Which groups lost a member that is deleted; the feed needs no more than the deletion.
+pub fn left(tx: &mut Tx<'_>, gone: &Resource, groups: &[ResourceId]) -> Result<(), StoreError> {
+    for group in groups {
+        let mut entry = Entry::new(audit::Kind::GroupChanged);
+        entry.detail = json!({ "idp": gone.idp, "group": group, "removed": [gone.id] });
+        tx.audit(&entry)?;
+    }
     Ok(())
 }
 

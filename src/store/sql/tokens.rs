@@ -5,12 +5,12 @@ use serde_json::json;
 
 use super::{
     conn::{Conn, OptionalExtension as _, Row, SqlError, SqlResult, params},
+    idps,
     rows::{Hash, Time, whole_micros},
     tx::Tx,
 };
 use crate::{
     audit::{self, Entry},
-    directory::Change,
     identity::IdpName,
     store::{StoreError, TokenRecord},
     ticket::SecretHash,
@@ -43,7 +43,7 @@ pub fn create(
     hash: SecretHash,
     expires_at: Option<DateTime<Utc>>,
 ) -> Result<TokenRecord, StoreError> {
-    let idp = idp(tx, name)?;
+    let idp = idps::make(tx, name)?;
     let mut count = tx.prepare_cached(
         "SELECT count(*), count(*) FILTER (WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2))
          FROM idp_tokens WHERE idp = ?1",
@@ -101,16 +101,6 @@ pub fn used(tx: &mut Tx<'_>, used: &[(String, DateTime<Utc>)]) -> Result<(), Sto
             .execute(params![id, Time(*at)])?;
     }
     Ok(())
-}
-
-fn idp(tx: &mut Tx<'_>, name: &IdpName) -> Result<i64, StoreError> {
-    let made = tx
-        .prepare_cached("INSERT INTO idps (name, created_at) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING")?
-        .execute(params![name.as_str(), Time(tx.now())])?;
-    if made == 1 {
-        tx.publish(&[Change::Idp(name.clone())])?;
-    }
-    super::resources::idp(tx, name)
 }
 
 fn about(token: &TokenRecord, kind: audit::Kind) -> Entry {

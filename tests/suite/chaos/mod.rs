@@ -13,6 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use scim_tekton::store::GrantRecord;
 
+pub use self::writes::durability;
 use crate::{
     cases::{Case, cases},
     invariants,

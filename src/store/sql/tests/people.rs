@@ -155,6 +155,34 @@ async fn members_are_deltas_in_the_order_they_are_stated() {
     assert!(world.store.groups_of(a).await.unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn a_group_is_of_another_version_when_a_member_is_deleted_and_the_log_says_who_went() {
+    let world = World::new().await;
+    let [alice, bob] = [world.user("alice").await, world.user("bob").await];
+    let [inner, other] = [world.group("inner", &[alice, bob]).await, world.group("other", &[bob]).await];
+    let outer = world.group("outer", &[inner]).await;
+    let groups = [inner, outer, other];
+    let versions = async || {
+        let mut versions = Vec::new();
+        for id in groups {
+            let group = world.store.get(&okta(), ResourceKind::Group, id).await.unwrap();
+            versions.push((group.version, group.last_modified == world.now()));
+        }
+        versions
+    };
+    world.pass(Duration::seconds(5));
+    let before = world.audit_seq().await;
+    world.store.delete(&okta(), ResourceKind::User, alice).await.unwrap();
+    assert_eq!(versions().await, [(2, true), (1, false), (1, false)]);
+    assert_eq!(world.audited(before).await, [Kind::UserDeleted, Kind::GroupChanged]);
+    let rows = world.store.audit_rows(before + 1, 1).await.unwrap();
+    assert_eq!(rows[0].entry.detail, json!({"idp": "okta", "group": inner, "removed": [alice]}));
+    world.pass(Duration::seconds(5));
+    world.store.delete(&okta(), ResourceKind::Group, inner).await.unwrap();
+    let outer = world.store.get(&okta(), ResourceKind::Group, outer).await.unwrap();
+    assert_eq!((outer.version, outer.last_modified), (2, world.now()));
+}
+
 fn place(tx: &Tx<'_>, group: &str) -> Result<(i64, i64), StoreError> {
     let mut select = tx.prepare_cached("SELECT ordinal, idp FROM resources WHERE name_key = ?1")?;
     Ok(select.query_row([group], |row| Ok((row.get(0)?, row.get(1)?)))?)

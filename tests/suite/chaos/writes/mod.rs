@@ -13,10 +13,27 @@ use self::load::Ledger;
 use super::{at_random, times};
 use crate::{
     ensure,
+    report::Report,
     world::{Alone, Luck, Outcome, World},
 };
 
+/// Both, by the binary alone.
+pub async fn durability() -> Report {
+    let report = Report::default();
+    report.check("what was acknowledged survives kill -9 under a load of writes", kills().await);
+    report.check("what was acknowledged survives a power cut under a load of writes", power_cuts().await);
+    report
+}
+
 pub async fn g5_what_was_acknowledged_survives_kill_9_under_a_load_of_writes(_: Arc<World>) -> Outcome {
+    kills().await
+}
+
+pub async fn g5_what_was_acknowledged_survives_a_power_cut_under_a_load_of_writes(_: Arc<World>) -> Outcome {
+    power_cuts().await
+}
+
+async fn kills() -> Outcome {
     let mut alone = Alone::start(json!({"scim": {"requestsPerSecond": 0}})).await?;
     let okta = alone.idp("okta").await?;
     let ledger = Ledger::default();
@@ -40,7 +57,7 @@ pub async fn g5_what_was_acknowledged_survives_kill_9_under_a_load_of_writes(_: 
     Ok(())
 }
 
-pub async fn g5_what_was_acknowledged_survives_a_power_cut_under_a_load_of_writes(_: Arc<World>) -> Outcome {
+async fn power_cuts() -> Outcome {
     let mut alone = Alone::start_on_a_disk(json!({"scim": {"requestsPerSecond": 0}})).await?;
     let okta = alone.idp("okta").await?;
     let (ledger, began) = (Ledger::default(), SystemTime::now());
