@@ -92,6 +92,10 @@ pub(super) fn check(scim: &Scim) -> Result<(), ConfigError> {
     within("scim.bulk.maxOperations", scim.bulk.max_operations, 1..=10_000)?;
     // 50 changes of members in one PATCH are the least that IPSIE asks for.
     within("scim.patch.maxOperations", scim.patch.max_operations, 50..=10_000)?;
+    // A group is one change of the Directory and one transaction, for which all other writes wait.
+    within("scim.maxMembers", scim.max_members, 100..=200_000)?;
+    // A photo is a data URI of 64 KiB at most.
+    within("scim.maxResourceSize", scim.max_resource_size, 64 * 1024..=4 * MEBIBYTE)?;
     // The longest keep a URN and a long name readable; nesting and chains are walked on the stack.
     within("scim.filter.maxLength", scim.filter.max_length, 256..=16 * 1024)?;
     within("scim.filter.maxDepth", scim.filter.max_depth, 4..=64)?;
@@ -120,6 +124,8 @@ mod tests {
     fn each_limit_has_a_range_that_its_error_names() {
         for (section, key, least, most) in [
             ("", "maxBodySize", 1024, 67_108_864),
+            ("", "maxMembers", 100, 200_000),
+            ("", "maxResourceSize", 65_536, 4_194_304),
             ("bulk", "maxPayloadSize", 1024, 67_108_864),
             ("bulk", "maxOperations", 1, 10_000),
             ("patch", "maxOperations", 50, 10_000),

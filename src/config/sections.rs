@@ -9,7 +9,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::identity::{Mode, ResourceKind};
+use crate::identity::{Limits, Mode, ResourceKind};
 
 use super::{AttributePath, Bulk, Enabled, FilterLimits, IdpJwt, IdpLabel, MEBIBYTE, PageSizes, PatchLimits, Span};
 
@@ -95,6 +95,8 @@ pub struct IdpScim {
     pub unknown_members: UnknownMembers,
     /// What is left out of its `ServiceProviderConfig`, beside what `scim.omit` leaves out for all.
     pub omit: BTreeSet<Omissible>,
+    /// Whether its `ServiceProviderConfig` shows the limits, if not as `scim.advertiseLimits` says.
+    pub advertise_limits: Option<bool>,
     /// Whether its `/Schemas` names a `password`, for clients that can't send a User without one; it is dropped all the same.
     pub advertise_password: bool,
 }
@@ -189,6 +191,9 @@ pub struct Scim {
     pub requests_per_second: u32,
     /// What is left out of everyone's `ServiceProviderConfig`.
     pub omit: BTreeSet<Omissible>,
+    /// Whether `ServiceProviderConfig` shows the limits that no RFC has a place for, in an extension of ours. Clients
+    /// made of scim2-models refuse a whole configuration for it.
+    pub advertise_limits: bool,
     /// Whether there are Agents: the type of resource, and what an Agent may do.
     pub agents: bool,
     /// Extensions beside the built-in ones.
@@ -197,6 +202,10 @@ pub struct Scim {
     pub cursor_timeout: Span,
     /// Largest body of a request that is no Bulk, bytes.
     pub max_body_size: usize,
+    /// Largest resource that is kept, bytes of JSON without members.
+    pub max_resource_size: usize,
+    /// Most members that one operation of a PATCH names, or a whole group that is sent.
+    pub max_members: usize,
     /// How large a page of a list is.
     pub pagination: PageSizes,
     /// How much a filter may hold.
@@ -211,15 +220,19 @@ impl Default for Scim {
     fn default() -> Self {
         // IPSIE asks for 25 and more; an import of ten thousand people takes half a minute.
         let requests_per_second = 500;
+        let limits = Limits::default();
         let (revocation_wait, cursor_timeout) = (Span::seconds(5), Span::minutes(60));
         Self {
             revocation_wait,
             requests_per_second,
             omit: BTreeSet::new(),
+            advertise_limits: false,
             agents: false,
             extensions: Vec::new(),
             cursor_timeout,
             max_body_size: MEBIBYTE,
+            max_resource_size: limits.resource_size,
+            max_members: limits.members,
             pagination: PageSizes::default(),
             filter: FilterLimits::default(),
             patch: PatchLimits::default(),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Edit, Limits, MemberOp, Mode, Resource, ResourceKind, ScimError, ScimType, immutable,
-    patch::{Document, Expanded, complete_extensions, expand, same_id},
+    patch::{Document, Expanded, check_members, complete_extensions, expand, same_id},
 };
 
 /// A whole resource that was sent.
@@ -30,8 +30,11 @@ impl Whole {
         for operation in operations {
             document.apply(operation, mode)?;
         }
-        let mut edit = document.finish(kind)?;
+        let mut edit = document.finish(limits, kind)?;
         complete_extensions(kind, &Map::new(), &edit.attributes)?;
+        if let Some(members) = &members {
+            check_members(limits, members)?;
+        }
         edit.members.extend(members);
         Ok(Self { kind, id, edit })
     }

@@ -63,6 +63,10 @@ pub(super) fn element(attribute: &'static Attribute, value: Value, mode: Mode) -
         (Type::Integer | Type::Decimal, value) => number(attribute, &value, mode),
         (Type::DateTime, Value::String(text)) if DateTime::parse_from_rfc3339(&text).is_ok() => Ok(text.into()),
         (Type::DateTime, _) => Err(invalid(attribute, "to be a time as \"2026-01-31T12:00:00Z\"")),
+        // RFC 7643 §7 calls them suggestions; strict mode holds an IdP to them, so that a misspelt type is seen.
+        (_, Value::String(value)) if !mode.lenient() && !is_canonical(attribute, &value) => {
+            Err(invalid(attribute, &format!("to be one of {}", attribute.canonical.join(", "))))
+        }
         (_, Value::String(value)) => text(attribute, value),
         // One that may have been written otherwise than we would write it is none of the sender's texts.
         (_, Value::Number(number)) if mode.lenient() && !number.is_f64() => text(attribute, number.to_string()),
@@ -76,6 +80,13 @@ pub(super) fn element(attribute: &'static Attribute, value: Value, mode: Mode) -
 /// Whether a value of a list is marked `primary`.
 pub(super) fn is_primary(value: &Value) -> bool {
     value.get("primary").and_then(Value::as_bool) == Some(true)
+}
+
+/// Whether it is a canonical value, where there are some. An empty one unassigns.
+fn is_canonical(attribute: &Attribute, value: &str) -> bool {
+    let mut canonical = attribute.canonical.iter();
+    let is = |one: &&str| if attribute.case_exact { *one == value } else { one.eq_ignore_ascii_case(value) };
+    value.is_empty() || attribute.canonical.is_empty() || canonical.any(is)
 }
 
 /// Whether two values are one `type` and `value`, of which a list should show only one (RFC 7643 §2.4).
@@ -253,6 +264,18 @@ mod tests {
         assert_eq!(user("roles", json!([])), Ok(Value::Null));
         assert_eq!(user("roles", json!(["admin", null])), Ok(json!([{"value": "admin"}])));
         assert_eq!(user("roles", json!({"value": "admin"})), Ok(json!([{"value": "admin"}])));
+    }
+
+    #[test]
+    fn canonical_values_are_suggestions_that_only_strict_mode_holds_to() {
+        let email = |ty: &str| json!([{"value": "a@b.c", "type": ty}]);
+        assert_eq!(user("emails", email("private")), Ok(email("private")));
+        let error = strict("emails", email("private")).unwrap_err();
+        assert_eq!(error.detail, "expected type to be one of work, home, other");
+        assert_eq!(strict("emails", email("HOME")), Ok(email("HOME")));
+        // Where there are none, any text is a value; an empty one is none.
+        assert_eq!(strict("roles", json!([{"value": "r", "type": "any"}])), Ok(json!([{"value": "r", "type": "any"}])));
+        assert!(strict("emails", email("")).is_ok());
     }
 
     #[test]

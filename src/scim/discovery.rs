@@ -11,13 +11,15 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{
-    ScimState,
+    Limits, ScimState,
     answer::{self, List},
     auth::{Caller, caller},
     error::Failure,
     params::Params,
 };
-use crate::identity::schema::{self, Schema, USER_URN, resource_type_json, schema_json, with_password};
+use crate::identity::schema::{self, LIMITS_URN, Schema, USER_URN, resource_type_json, schema_json, with_password};
+
+const CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
 
 pub(super) async fn service_provider_config(
     State(state): State<ScimState>,
@@ -36,7 +38,7 @@ pub(super) async fn service_provider_config(
     };
     let page = state.settings.limits.page;
     let mut config = json!({
-        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
+        "schemas": [CONFIG_URN],
         "patch": {"supported": true},
         "bulk": {
             "supported": true,
@@ -68,7 +70,28 @@ pub(super) async fn service_provider_config(
         },
     });
     omit(&mut config, &settings.omit);
+    if settings.advertise_limits {
+        advertise(&mut config, &state.settings.limits, settings.requests_per_second);
+    }
     Ok(answer::json(StatusCode::OK, &config))
+}
+
+/// Only where it is asked for: scim2-models, of which many clients are made, refuses a whole configuration for an extension.
+fn advertise(config: &mut Value, limits: &Limits, requests_per_second: u32) {
+    let Value::Object(config) = config else { return };
+    let Limits { max_body, text, .. } = limits;
+    let mut extension = json!({
+        "maxBodySize": max_body,
+        "maxResourceSize": text.resource_size,
+        "maxMembers": text.members,
+        "patch": {"maxOperations": text.patch_operations},
+        "filter": {"maxLength": text.filter_length, "maxDepth": text.filter_depth},
+    });
+    if let (Value::Object(extension), 1..) = (&mut extension, requests_per_second) {
+        extension.insert("requestsPerSecond".into(), requests_per_second.into());
+    }
+    config.insert("schemas".into(), json!([CONFIG_URN, LIMITS_URN]));
+    config.insert(LIMITS_URN.into(), extension);
 }
 
 /// There are clients that refuse a configuration for a member that they don't know: what came after RFC 7643 can be left out.
@@ -83,8 +106,13 @@ pub(super) async fn schemas(
     caller: Caller,
     params: Params,
 ) -> Result<Response, Failure> {
-    let schemas = schema::schemas(state.settings.agents).map(|schema| shown(schema, &state, &caller)).collect();
+    let schemas = served(&state, &caller).map(|schema| shown(schema, &state, &caller)).collect();
     all(&params, schemas)
+}
+
+fn served(state: &ScimState, caller: &Caller) -> impl Iterator<Item = &'static Schema> {
+    let limits = state.settings.of(&caller.idp).advertise_limits.then_some(&schema::LIMITS);
+    schema::schemas(state.settings.agents).chain(limits)
 }
 
 pub(super) async fn schema(
@@ -92,7 +120,7 @@ pub(super) async fn schema(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
-    let found = schema::schemas(state.settings.agents).find(|schema| schema.id.eq_ignore_ascii_case(&id));
+    let found = served(&state, &caller).find(|schema| schema.id.eq_ignore_ascii_case(&id));
     let schema = found.ok_or_else(|| Failure::not_found("Schema"))?;
     Ok(answer::json(StatusCode::OK, &shown(schema, &state, &caller)))
 }

@@ -10,7 +10,7 @@ pub struct Limits {
     pub max_body: usize,
     /// Resources on a page.
     pub page: PageLimits,
-    /// What stands in a filter or a PATCH.
+    /// What stands in a filter, a PATCH or a resource.
     pub text: identity::Limits,
 }
 
@@ -30,6 +30,8 @@ impl From<&config::Scim> for Limits {
             filter_length: scim.filter.max_length,
             filter_depth: scim.filter.max_depth,
             patch_operations: scim.patch.max_operations,
+            members: scim.max_members,
+            resource_size: scim.max_resource_size,
         };
         Self { max_body: scim.max_body_size, page, text }
     }

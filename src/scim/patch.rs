@@ -23,12 +23,13 @@ pub(super) async fn patch(
 ) -> Result<Response, Failure> {
     let id = parse(kind, &id)?;
     let mode = caller.mode;
-    let operations = language::read(state.settings.limits.text, body, kind, mode)?;
+    let limits = state.settings.limits.text;
+    let operations = language::read(limits, body, kind, mode)?;
     let condition = Precondition::read(&headers);
     let skip_unknown_members = state.settings.of(&caller.idp).skip_unknown_members;
     let edit = Box::new(move |current: &Resource| {
         condition.check(current)?;
-        let edit = language::apply(operations, current, mode)?;
+        let edit = language::apply(limits, operations, current, mode)?;
         Ok(Edit { skip_unknown_members, ..edit })
     });
     let idp = caller.idp.clone();

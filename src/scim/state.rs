@@ -42,6 +42,8 @@ pub struct IdpSettings {
     pub advertise_password: bool,
     /// Members of `ServiceProviderConfig` that it is not shown.
     pub omit: Vec<&'static str>,
+    /// Whether `ServiceProviderConfig` shows it the limits that no RFC has a place for.
+    pub advertise_limits: bool,
     /// Whose JWTs are taken as its tokens.
     pub jwt: Option<JwtSettings>,
 }

@@ -131,6 +131,7 @@ impl Parts {
                 skip_unknown_members: idp.scim.unknown_members == UnknownMembers::Ignore,
                 advertise_password: idp.scim.advertise_password,
                 omit: self.config.scim.omit.union(&idp.scim.omit).map(|one| omissible(*one)).collect(),
+                advertise_limits: idp.scim.advertise_limits.unwrap_or(self.config.scim.advertise_limits),
                 jwt: idp.jwt.as_ref().map(idp_keys::settings),
             };
             (IdpName::from(idp.name.as_str()), settings)
@@ -138,6 +139,7 @@ impl Parts {
         let default = scim::IdpSettings {
             requests_per_second: self.config.scim.requests_per_second,
             omit: self.config.scim.omit.iter().map(|one| omissible(*one)).collect(),
+            advertise_limits: self.config.scim.advertise_limits,
             ..scim::IdpSettings::default()
         };
         let cursor_timeout = self.config.scim.cursor_timeout.chrono();

@@ -34,6 +34,9 @@ pub(in crate::cli) struct Import {
     /// Imports the good lines of a file that has bad ones; else nothing of it is
     #[arg(long)]
     keep_going: bool,
+    /// Says what would be created, changed and left, and writes nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -43,9 +46,9 @@ impl Import {
         let wrong = |source| CliError::File { path: self.file.display().to_string(), source };
         let text = text(&self.file).map_err(wrong)?;
         let Lines { links, bad } = lines::read(&text).map_err(|why| wrong(std::io::Error::other(why)))?;
-        let mut run = Run::new(&self.file)?;
+        let mut run = Run::new(&self.file, self.dry_run)?;
         let (total, mut refused) = (links.len() + bad.len(), bad);
-        let links = check(client, &mut run, links, &mut refused).await?;
+        let checked = check(client, &mut run, links, &mut refused).await?;
         refused.sort_unstable();
         for (line, why) in &refused {
             run.refuse(&Place::Line(*line), why);
@@ -57,6 +60,13 @@ impl Import {
             ));
             return Err(CliError::No);
         }
+        if self.dry_run {
+            for ((line, _), outcome) in &checked {
+                run.take(&Place::Line(*line), outcome);
+            }
+            return run.end(Ok(()), self.output);
+        }
+        let links: Vec<_> = checked.into_iter().map(|(link, _)| link).collect();
         let outcome = import(client, &mut run, &links).await;
         run.end(outcome, self.output)
     }
@@ -71,13 +81,13 @@ fn text(file: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// Those that the server would take; what it expects of the others goes to the refused ones.
+/// Those that the server would take, and what would become of them; what it expects of the others goes to the refused ones.
 async fn check(
     client: &Client,
     run: &mut Run,
     links: Vec<Line<NewLink>>,
     refused: &mut Vec<Line<String>>,
-) -> Result<Vec<Line<NewLink>>, CliError> {
+) -> Result<Vec<(Line<NewLink>, Imported)>, CliError> {
     let mut good = Vec::new();
     // A person has one account at a host, whether a line calls them by name or by id.
     let mut people = HashMap::new();
@@ -86,8 +96,8 @@ async fn check(
         for ((number, link), outcome) in part.iter().zip(outcomes) {
             let user = match outcome {
                 Imported::Created(user) | Imported::Changed(user) | Imported::Unchanged(user) => user,
-                Imported::Refused(why) => {
-                    refused.push((*number, why));
+                Imported::Refused(ref why) => {
+                    refused.push((*number, why.clone()));
                     continue;
                 }
             };
@@ -97,7 +107,7 @@ async fn check(
                     let why = format!("expected one account of {name} at {host}, and another stands on line {before}");
                     refused.push((*number, why));
                 }
-                None => good.push((*number, link.clone())),
+                None => good.push(((*number, link.clone()), outcome)),
             }
         }
     }

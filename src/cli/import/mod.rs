@@ -50,13 +50,14 @@ struct Run {
     counts: Counts,
     progress: Progress<Stderr>,
     interrupt: Signal,
+    is_trial: bool,
 }
 
 impl Run {
-    fn new(file: &Path) -> Result<Self, CliError> {
+    fn new(file: &Path, is_trial: bool) -> Result<Self, CliError> {
         let interrupt = signal(SignalKind::interrupt()).map_err(|error| CliError::Start(error.to_string()))?;
         let (file, counts, progress) = (file.display().to_string(), Counts::default(), Progress::on_stderr());
-        Ok(Self { file, counts, progress, interrupt })
+        Ok(Self { file, counts, progress, interrupt, is_trial })
     }
 
     /// Waits for the server, or for ^C: what it was asked last is then done or not done, as after a lost connection.
@@ -96,8 +97,9 @@ impl Run {
             output.print(&self.counts, |_| Table::lines())?;
         }
         match outcome {
+            Ok(()) if self.is_trial => say(&format!("{}: nothing is written, this was a dry run", self.counts)),
             Ok(()) => say(&self.counts.to_string()),
-            Err(_) if self.counts.all() == 0 => {}
+            Err(_) if self.counts.all() == 0 || self.is_trial => {}
             Err(_) => say(&format!("{}; this is durable, and was not all: run it again to go on", self.counts)),
         }
         outcome?;

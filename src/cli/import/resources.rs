@@ -33,6 +33,9 @@ pub(in crate::cli) struct Users {
     /// The IdP whose they are; who is there already is found by externalId, else by userName
     #[arg(long)]
     idp: String,
+    /// Says what would be created, changed and left, and writes nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -48,6 +51,9 @@ pub(in crate::cli) struct Groups {
     /// What the file's members are named by
     #[arg(long, value_enum, default_value_t)]
     members_by: MembersBy,
+    /// Says what would be created, changed and left, and writes nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -60,6 +66,9 @@ pub(in crate::cli) struct Agents {
     /// The IdP whose they are; one that is there already is found by externalId, else by agentUserName
     #[arg(long)]
     idp: String,
+    /// Says what would be created, changed and left, and writes nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -67,21 +76,25 @@ pub(in crate::cli) struct Agents {
 impl Users {
     pub(in crate::cli) async fn run(self, client: &Client) -> Result<(), CliError> {
         let to = ["idps", &self.idp, "import", "users"];
-        Import { client, to: &to, name: "userName", members_by: MembersBy::Id }.run(self.file, self.output).await
+        let import = Import { client, to: &to, name: "userName", members_by: MembersBy::Id, dry_run: self.dry_run };
+        import.run(self.file, self.output).await
     }
 }
 
 impl Agents {
     pub(in crate::cli) async fn run(self, client: &Client) -> Result<(), CliError> {
         let to = ["idps", &self.idp, "import", "agents"];
-        Import { client, to: &to, name: "agentUserName", members_by: MembersBy::Id }.run(self.file, self.output).await
+        let import =
+            Import { client, to: &to, name: "agentUserName", members_by: MembersBy::Id, dry_run: self.dry_run };
+        import.run(self.file, self.output).await
     }
 }
 
 impl Groups {
     pub(in crate::cli) async fn run(self, client: &Client) -> Result<(), CliError> {
         let to = ["idps", &self.idp, "import", "groups"];
-        let import = Import { client, to: &to, name: "displayName", members_by: self.members_by };
+        let (members_by, dry_run) = (self.members_by, self.dry_run);
+        let import = Import { client, to: &to, name: "displayName", members_by, dry_run };
         import.run(self.file, self.output).await
     }
 }
@@ -92,13 +105,14 @@ struct Import<'a> {
     /// By what a resource is unique, beside its externalId.
     name: &'static str,
     members_by: MembersBy,
+    dry_run: bool,
 }
 
 impl Import<'_> {
     async fn run(&self, file: PathBuf, output: Output) -> Result<(), CliError> {
         let open = Reader::open(&file);
         let mut reader = open.map_err(|source| CliError::File { path: file.display().to_string(), source })?;
-        let mut run = Run::new(&file)?;
+        let mut run = Run::new(&file, self.dry_run)?;
         let outcome = self.all(&mut reader, &mut run).await;
         run.end(outcome, output)
     }
@@ -130,7 +144,7 @@ impl Import<'_> {
 
     async fn send(&self, part: Vec<(Place, Value)>, run: &mut Run) -> Result<(), CliError> {
         let (places, resources): (Vec<_>, _) = part.into_iter().unzip();
-        let request = ImportRequest { resources, members_by: self.members_by };
+        let request = ImportRequest { resources, members_by: self.members_by, dry_run: self.dry_run };
         let answer: ImportAnswer = run.wait(self.client.post(self.to, &request)).await?;
         for (place, outcome) in places.iter().zip(&answer.outcomes) {
             run.take(place, outcome);

@@ -63,6 +63,18 @@ async fn users_and_groups_of_files_are_there_afterwards() {
 }
 
 #[tokio::test]
+async fn a_dry_run_of_a_file_writes_nothing_and_fails_where_the_import_would() {
+    let (server, store) = start_real().await;
+    let good = "{\"userName\": \"a\"}\n{\"userName\": \"b\"}\n";
+    server.run("users import FILE --idp okta --dry-run", good).await.unwrap();
+    let refused = server.run("users import FILE --idp okta --dry-run", "{\"displayName\": \"c\"}\n").await;
+    assert!(matches!(refused, Err(cli::CliError::No)), "{refused:?}");
+    assert!(names(&store, ResourceKind::User).await.is_empty());
+    server.run("users import FILE --idp okta", good).await.unwrap();
+    assert_eq!(names(&store, ResourceKind::User).await, ["a", "b"]);
+}
+
+#[tokio::test]
 async fn agents_of_a_file_have_their_owners() {
     let (server, _) = start_real().await;
     server.run("users import FILE --idp okta", "{\"userName\": \"alice\"}").await.unwrap();
@@ -104,6 +116,8 @@ async fn links_of_a_file_are_written_where_the_hosts_authority_has_them() {
         Some(link.holders[0].user_name.clone())
     };
     let file = "host,id,login,user\ngithub.com,7,octocat,Alice\ngitlab.com,7,,alice\n";
+    server.run("links import FILE --dry-run", file).await.unwrap();
+    assert_eq!(link("7").await, None);
     server.run("links import FILE", file).await.unwrap();
     assert_eq!(link("7").await.as_deref(), Some("alice"));
     let rows = store.audit_rows(0, 1000).await.unwrap();

@@ -42,7 +42,10 @@ fn no_patch_breaks_a_resource() {
     fuzz(3_000, &(operations(), modes, any::<bool>()), |(operations, mode, is_user)| {
         let before = if is_user { &user } else { &group };
         let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
-        let edit = bounded(|| patch::apply(patch::read(Limits::default(), body, before.kind, mode)?, before, mode))?;
+        let edit = bounded(|| {
+            let limits = Limits::default();
+            patch::apply(limits, patch::read(limits, body, before.kind, mode)?, before, mode)
+        })?;
         edit.map_or(Ok(()), |edit| is_sound(before.kind, &edit))
     });
 }

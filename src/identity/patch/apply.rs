@@ -5,19 +5,17 @@ use serde_json::{Map, Value};
 
 use super::{ForeignPath, Operation, Target, reference};
 use crate::identity::{
-    CompareOp, Edit, Filter, MemberOp, Mode, Resource, ResourceKind, ScimError, ScimType, agent,
+    CompareOp, Edit, Filter, Limits, MemberOp, Mode, Resource, ResourceKind, ScimError, ScimType, agent,
     coerce::{MAX_VALUES, fields, is_primary, is_same},
     immutable,
     schema::{self, Attribute},
 };
 
-/// Largest resource that is kept, bytes of JSON without members: many small changes must not add up to a large one.
-const MAX_SIZE: usize = 256 * 1024;
 /// Most extensions of one resource.
 const MAX_EXTENSIONS: usize = 20;
 
 /// Applies a PATCH to a resource: its attributes after it, and how its members change.
-pub fn apply(operations: Vec<Operation>, resource: &Resource, mode: Mode) -> Result<Edit, ScimError> {
+pub fn apply(limits: Limits, operations: Vec<Operation>, resource: &Resource, mode: Mode) -> Result<Edit, ScimError> {
     let mut document = Document::of(resource);
     for operation in operations {
         if let Operation::SameId(id) = &operation {
@@ -26,7 +24,7 @@ pub fn apply(operations: Vec<Operation>, resource: &Resource, mode: Mode) -> Res
             document.apply(operation, mode)?;
         }
     }
-    let mut edit = document.finish(resource.kind)?;
+    let mut edit = document.finish(limits, resource.kind)?;
     reference::settle(resource.kind, &resource.attributes, &mut edit.attributes);
     immutable::hold(resource.kind, &resource.attributes, &mut edit.attributes, false)?;
     complete_extensions(resource.kind, &resource.attributes, &edit.attributes)?;
@@ -90,7 +88,7 @@ impl Document {
     }
 
     /// The result, if it is a resource.
-    pub(in crate::identity) fn finish(mut self, kind: ResourceKind) -> Result<Edit, ScimError> {
+    pub(in crate::identity) fn finish(mut self, limits: Limits, kind: ResourceKind) -> Result<Edit, ScimError> {
         let external_id = match self.root.remove("externalId") {
             Some(Value::String(id)) => Some(id),
             _ => None,
@@ -109,8 +107,8 @@ impl Document {
         if self.root.keys().filter(|key| key.contains(':')).count() > MAX_EXTENSIONS {
             return Err(too_many(format!("expected at most {MAX_EXTENSIONS} extensions")));
         }
-        if serde_json::to_string(&self.root).is_ok_and(|json| json.len() > MAX_SIZE) {
-            return Err(too_many(format!("expected a resource of at most {MAX_SIZE} bytes")));
+        if serde_json::to_string(&self.root).is_ok_and(|json| json.len() > limits.resource_size) {
+            return Err(too_many(format!("expected a resource of at most {} bytes", limits.resource_size)));
         }
         Ok(Edit { external_id, attributes: self.root, members: self.members, skip_unknown_members: false })
     }

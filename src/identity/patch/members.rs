@@ -5,10 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::Target;
-use crate::identity::{CompareOp, Filter, MemberOp, Mode, ResourceId, ScimError, ScimType, path::quoted};
-
-/// Most members that one operation names.
-pub const MAX_MEMBERS: usize = 20_000;
+use crate::identity::{CompareOp, Filter, Limits, MemberOp, Mode, ResourceId, ScimError, ScimType, path::quoted};
 
 /// `add` or `replace` of members. Whether one that is nobody here is an error is for the store to say.
 pub(super) fn put(add: bool, target: &Target, value: Value, mode: Mode) -> Result<MemberOp, ScimError> {
@@ -36,6 +33,16 @@ pub(super) fn remove(target: &Target, value: Option<Value>, mode: Mode) -> Resul
     }
 }
 
+/// Whether one operation, or a whole group, names no more than it may.
+pub(in crate::identity) fn check(limits: Limits, op: &MemberOp) -> Result<(), ScimError> {
+    let (MemberOp::Add(ids) | MemberOp::Remove(ids) | MemberOp::Replace(ids)) = op;
+    if ids.len() <= limits.members {
+        return Ok(());
+    }
+    let detail = format!("expected at most {} members in one operation", limits.members);
+    Err(ScimError::bad(ScimType::TooMany, detail))
+}
+
 /// The ids that a list of members names; duplicates once. `odd` says what a value means that is no id.
 fn ids(
     value: Value,
@@ -47,10 +54,6 @@ fn ids(
         Value::Array(values) => values,
         one => vec![one],
     };
-    if values.len() > MAX_MEMBERS {
-        let detail = format!("expected at most {MAX_MEMBERS} members in one operation");
-        return Err(ScimError::bad(ScimType::TooMany, detail));
-    }
     let mut seen = HashSet::with_capacity(values.len());
     let mut found = Vec::with_capacity(values.len());
     for value in &values {

@@ -21,7 +21,7 @@ pub(super) use apply::Document;
 pub use apply::apply;
 pub(super) use apply::{complete_extensions, same_id};
 pub(super) use expand::{Expanded, expand};
-pub use members::MAX_MEMBERS;
+pub(super) use members::check as check_members;
 pub use read::read;
 
 /// One step of a PATCH, with canonical names and values of their attribute's type.

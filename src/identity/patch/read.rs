@@ -108,13 +108,13 @@ fn one(
             operations.push(Operation::RemoveForeign(path));
             Ok(())
         }
-        (Verb::Remove, Place::Known(target)) => remove(target, value, mode, operations),
+        (Verb::Remove, Place::Known(target)) => remove(limits, target, value, mode, operations),
         (verb, place) => {
             let value = value.ok_or_else(|| value_error("a value to add or replace"))?;
             let add = verb == Verb::Add;
             match place {
                 Place::Known(target) if target.attribute.name == "members" => {
-                    push_members(operations, members::put(add, &target, value, mode)?);
+                    push_members(limits, operations, members::put(add, &target, value, mode)?)?;
                 }
                 Place::Known(target) => operations.push(put(add, target, value, mode)?),
                 _ => spread(limits, Map::from_iter([(path, value)]), add, kind, mode, operations)?,
@@ -159,15 +159,20 @@ fn spread(
     }
     operations.extend(expanded.operations);
     if let Some(members) = expanded.members {
-        push_members(operations, members);
+        push_members(limits, operations, members)?;
     }
     Ok(())
 }
 
-fn remove(target: Target, value: Option<Value>, mode: Mode, operations: &mut Vec<Operation>) -> Result<(), ScimError> {
+fn remove(
+    limits: Limits,
+    target: Target,
+    value: Option<Value>,
+    mode: Mode,
+    operations: &mut Vec<Operation>,
+) -> Result<(), ScimError> {
     if target.attribute.name == "members" {
-        push_members(operations, members::remove(&target, value, mode)?);
-        return Ok(());
+        return push_members(limits, operations, members::remove(&target, value, mode)?);
     }
     let whole = target.filter.is_none() && target.sub.is_none();
     if target.attribute.required && whole {
@@ -191,12 +196,14 @@ fn remove(target: Target, value: Option<Value>, mode: Mode, operations: &mut Vec
 }
 
 /// Joins neighbours of one kind: Okta and Entra send one operation for each member.
-fn push_members(operations: &mut Vec<Operation>, next: MemberOp) {
+fn push_members(limits: Limits, operations: &mut Vec<Operation>, next: MemberOp) -> Result<(), ScimError> {
+    members::check(limits, &next)?;
     match (operations.last_mut(), next) {
         (Some(Operation::Members(MemberOp::Add(before))), MemberOp::Add(ids))
         | (Some(Operation::Members(MemberOp::Remove(before))), MemberOp::Remove(ids)) => before.extend(ids),
         (_, next) => operations.push(Operation::Members(next)),
     }
+    Ok(())
 }
 
 fn writable(target: &Target) -> Result<(), ScimError> {

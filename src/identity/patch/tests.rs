@@ -31,7 +31,8 @@ fn resource(kind: ResourceKind, attributes: Value) -> Resource {
 fn patch_in(mode: Mode, resource: &Resource, operations: Value) -> Result<Edit, ScimError> {
     let mut body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"]});
     body["Operations"] = operations;
-    apply(read(Limits::default(), body, resource.kind, mode)?, resource, mode)
+    let limits = Limits::default();
+    apply(limits, read(limits, body, resource.kind, mode)?, resource, mode)
 }
 
 /// A user's attributes after a PATCH.
@@ -360,7 +361,7 @@ fn strict_takes_nothing_that_the_rfc_does_not_have() {
 fn bombs_are_refused() {
     let operation = json!({"op": "replace", "path": "displayName", "value": "x"});
     assert_eq!(refused(vec![operation; Limits::default().patch_operations + 1].into()), ScimType::TooMany);
-    let many: Vec<_> = (0..=MAX_MEMBERS).map(|n| json!({"value": id(n as u128)})).collect();
+    let many: Vec<_> = (0..=Limits::default().members).map(|n| json!({"value": id(n as u128)})).collect();
     assert_eq!(refused(json!([{"op": "add", "path": "members", "value": many}])), ScimType::TooMany);
     let roles: Vec<_> = (0..400).map(|n| json!({"value": n.to_string()})).collect();
     let operations: Vec<_> = (0..11).map(|_| json!({"op": "add", "path": "roles", "value": roles})).collect();

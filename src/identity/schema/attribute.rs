@@ -133,7 +133,7 @@ pub struct Attribute {
     pub returned: Returned,
     /// Among whom its value is unique.
     pub uniqueness: Uniqueness,
-    /// Suggested values; others are taken, too.
+    /// Suggested values; others are taken in compat mode, too.
     pub canonical: &'static [&'static str],
     /// What else is checked.
     pub format: Format,
@@ -162,6 +162,10 @@ impl Attribute {
 
     pub(super) const fn boolean(name: &'static str, description: &'static str) -> Self {
         Self::new(name, Type::Boolean, description)
+    }
+
+    pub(super) const fn integer(name: &'static str, description: &'static str) -> Self {
+        Self::new(name, Type::Integer, description)
     }
 
     pub(super) const fn date_time(name: &'static str, description: &'static str) -> Self {

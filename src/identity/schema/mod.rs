@@ -9,6 +9,7 @@ mod common;
 mod custom;
 mod extension;
 mod group;
+mod limits;
 mod served;
 mod user;
 
@@ -16,6 +17,7 @@ use std::sync::OnceLock;
 
 pub use attribute::*;
 pub use custom::Custom;
+pub use limits::LIMITS;
 pub use served::{resource_type_json, schema_json, with_password};
 
 use super::{AttrPath, ResourceKind};
@@ -30,6 +32,9 @@ pub const AGENT_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Agent";
 pub const ENTERPRISE_URN: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 /// URN of our extension of User and Agent: numeric account ids at source-code hosts, from which Links are made.
 pub const ACCOUNTS_URN: &str = "urn:scim-tekton:params:scim:schemas:extension:accounts:2.0:User";
+
+/// URN of our extension of `ServiceProviderConfig`: limits.
+pub const LIMITS_URN: &str = "urn:scim-tekton:params:scim:schemas:extension:limits:2.0:ServiceProviderConfig";
 
 /// A schema (RFC 7643 §7).
 #[derive(Debug)]
@@ -93,7 +98,7 @@ impl Table {
 /// Takes custom extensions into the table: once, before anything reads it. The error names the one that can't stand there
 /// by its place.
 pub fn install(custom: &[Custom]) -> Result<(), (usize, String)> {
-    let mut others = BUILT_IN.to_vec();
+    let mut others: Vec<_> = BUILT_IN.into_iter().chain([&LIMITS]).collect();
     for (index, one) in custom.iter().enumerate() {
         one.check_beside(&others).map_err(|error| (index, error))?;
         others.push(one.schema);

@@ -4,6 +4,7 @@
 
 mod members;
 mod one;
+mod trial;
 
 use std::{future::Future, sync::Arc};
 
@@ -63,6 +64,8 @@ pub struct Import {
     pub resources: Vec<Value>,
     /// By what groups name their members.
     pub members_by: MembersBy,
+    /// Only tells what would become of them.
+    pub dry_run: bool,
 }
 
 /// One attribute of a user who is there.
@@ -80,11 +83,16 @@ pub struct Attribute {
 
 /// Imports resources; answers in their order, when all that they take away is gone. `Err` only if the store failed.
 pub async fn import(state: &ScimState, import: Import) -> Result<Vec<Imported>, StoreError> {
-    let Import { idp, kind, resources, members_by } = import;
+    let Import { idp, kind, resources, members_by, dry_run } = import;
     let at_once = if kind.acts() { AT_ONCE } else { 1 };
     let one = move |state, resource| {
         let idp = idp.clone();
-        async move { one::upsert(&state, &idp, kind, resource, members_by).await }
+        async move {
+            if dry_run {
+                return trial::upsert(&state, &idp, kind, resource, members_by).await;
+            }
+            one::upsert(&state, &idp, kind, resource, members_by).await
+        }
     };
     each(state, resources, at_once, one).await
 }

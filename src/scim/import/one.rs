@@ -12,6 +12,44 @@ use crate::{
     store::{ListQuery, Provisioned, Start, StoreError},
 };
 
+/// What a resource of a file says, and whom it speaks of.
+pub(super) struct Wish {
+    /// Without `id` and members.
+    pub(super) body: Map<String, Value>,
+    /// The same, checked.
+    pub(super) whole: Whole,
+    /// Who is there already.
+    pub(super) there: Option<Resource>,
+    /// Whom the group is to have, where it says so.
+    pub(super) members: Option<Vec<ResourceId>>,
+}
+
+impl Wish {
+    pub(super) async fn read(
+        state: &ScimState,
+        idp: &IdpName,
+        kind: ResourceKind,
+        body: Value,
+        by: MembersBy,
+    ) -> Result<Self, StoreError> {
+        let Value::Object(mut body) = body else {
+            return Err(invalid(format!("expected a {} object", kind.as_str())).into());
+        };
+        check_type(kind, &body)?;
+        // Another server's, or ours: it finds nobody here, and is never taken over.
+        body.retain(|key, _| !key.eq_ignore_ascii_case("id"));
+        let members = if kind == ResourceKind::Group { members::take(&mut body)? } else { None };
+        let (limits, mode) = (state.settings.limits.text, state.settings.of(idp).mode);
+        let whole = Whole::read(limits, Value::Object(body.clone()), kind, mode)?;
+        let there = there(state, idp, kind, &whole).await?;
+        let members = match members {
+            Some(members) => Some(members::resolve(state, idp, &members, by).await?),
+            None => None,
+        };
+        Ok(Self { body, whole, there, members })
+    }
+}
+
 pub(super) async fn upsert(
     state: &ScimState,
     idp: &IdpName,
@@ -19,25 +57,11 @@ pub(super) async fn upsert(
     body: Value,
     by: MembersBy,
 ) -> Result<Imported, StoreError> {
-    let Value::Object(mut body) = body else {
-        return Err(invalid(format!("expected a {} object", kind.as_str())).into());
-    };
-    check_type(kind, &body)?;
-    // Another server's, or ours: it finds nobody here, and is never taken over.
-    body.retain(|key, _| !key.eq_ignore_ascii_case("id"));
-    let members = if kind == ResourceKind::Group { members::take(&mut body)? } else { None };
-    let settings = state.settings.of(idp);
-    let whole = Whole::read(state.settings.limits.text, Value::Object(body.clone()), kind, settings.mode)?;
-    let there = there(state, idp, kind, &whole).await?;
-    let members = match members {
-        Some(members) => Some(members::resolve(state, idp, &members, by).await?),
-        None => None,
-    };
+    let Wish { body, whole, there, members } = Wish::read(state, idp, kind, body, by).await?;
     if let Some(there) = there {
-        let operation = json!({"op": "replace", "value": body});
-        return Ok(done(&change(state, idp, kind, there.id, operation, members).await?));
+        return Ok(done(&change(state, idp, kind, there.id, operation(&body), members).await?));
     }
-    let (idp, skip_unknown_members) = (idp.clone(), settings.skip_unknown_members);
+    let (idp, skip_unknown_members) = (idp.clone(), state.settings.of(idp).skip_unknown_members);
     let members = members.map(MemberOp::Replace).into_iter().collect();
     let edit = Edit { members, skip_unknown_members, ..whole.create() };
     let created = settle(state, |store| async move { store.create(&idp, kind, edit).await }).await?;
@@ -46,13 +70,22 @@ pub(super) async fn upsert(
 
 pub(super) async fn set(state: &ScimState, attribute: Attribute) -> Result<Imported, StoreError> {
     let Attribute { idp, user, path, value } = attribute;
-    let operation = json!({"op": "replace", "path": path, "value": value});
-    Ok(done(&change(state, &idp, ResourceKind::User, user, operation, None).await?))
+    let message = message(&json!({"op": "replace", "path": path, "value": value}));
+    Ok(done(&change(state, &idp, ResourceKind::User, user, message, None).await?))
 }
 
 fn done(provisioned: &Provisioned) -> Imported {
     let id = provisioned.resource.id;
     if provisioned.changed { Imported::Changed(id) } else { Imported::Unchanged(id) }
+}
+
+/// The PATCH by which somebody who is there becomes what a file says.
+pub(super) fn operation(body: &Map<String, Value>) -> Value {
+    message(&json!({"op": "replace", "value": body}))
+}
+
+fn message(operation: &Value) -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation]})
 }
 
 /// A PATCH of one operation, and a group's members beside it: of any number, unlike in a request.
@@ -61,15 +94,15 @@ async fn change(
     idp: &IdpName,
     kind: ResourceKind,
     id: ResourceId,
-    operation: Value,
+    message: Value,
     members: Option<Vec<ResourceId>>,
 ) -> Result<Provisioned, StoreError> {
     let settings = state.settings.of(idp);
     let (mode, skip_unknown_members) = (settings.mode, settings.skip_unknown_members);
-    let message = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation]});
-    let operations = patch::read(state.settings.limits.text, message, kind, mode)?;
+    let limits = state.settings.limits.text;
+    let operations = patch::read(limits, message, kind, mode)?;
     let edit = Box::new(move |current: &Resource| {
-        let edit = patch::apply(operations, current, mode)?;
+        let edit = patch::apply(limits, operations, current, mode)?;
         Ok(Edit { members: members.map(MemberOp::Replace).into_iter().collect(), skip_unknown_members, ..edit })
     });
     let idp = idp.clone();

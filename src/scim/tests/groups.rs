@@ -47,6 +47,17 @@ async fn members_come_and_go_in_oktas_and_entras_ways() {
 }
 
 #[tokio::test]
+async fn a_group_that_is_put_without_members_is_empty() {
+    let app = App::new().await;
+    let id = app.user("alice").await;
+    let group = format!("/Groups/{}", app.group("deployers", &[&id]).await);
+    let put = app.call("PUT", &group, Some(json!({"displayName": "renamed"}))).await;
+    assert_eq!((put.status.as_u16(), &put.body["displayName"]), (200, &json!("renamed")));
+    assert_eq!(app.get(&group).await.body.get("members"), None);
+    assert_eq!(app.get(&format!("/Users/{id}")).await.body.get("groups"), None);
+}
+
+#[tokio::test]
 async fn a_patch_of_a_group_is_answered_as_its_idp_wants() {
     let settings = IdpSettings { patch_answer: PatchAnswer::Resource, ..IdpSettings::default() };
     let idps = BTreeMap::from([("okta".into(), settings)]);

@@ -6,11 +6,19 @@ use super::app::{App, Recorder};
 use crate::{
     identity::ResourceKind,
     scim::{IdpSettings, Import, Imported, MembersBy, Settings, import},
+    store::Store as _,
 };
 
 impl App {
     async fn import(&self, kind: ResourceKind, members_by: MembersBy, resources: Vec<Value>) -> Vec<Imported> {
-        import(&self.state, Import { idp: "okta".into(), kind, resources, members_by }).await.unwrap()
+        let dry_run = false;
+        import(&self.state, Import { idp: "okta".into(), kind, resources, members_by, dry_run }).await.unwrap()
+    }
+
+    /// What an import would do.
+    async fn trial(&self, kind: ResourceKind, resources: Vec<Value>) -> Vec<Imported> {
+        let (members_by, dry_run) = (MembersBy::ExternalId, true);
+        import(&self.state, Import { idp: "okta".into(), kind, resources, members_by, dry_run }).await.unwrap()
     }
 
     async fn import_users(&self, users: Vec<Value>) -> Vec<Imported> {
@@ -146,6 +154,50 @@ async fn members_that_are_nobody_are_left_out_where_the_idp_is_set_so() {
     let group = json!({"displayName": "g", "members": [{"value": "ext-alice"}, {"value": "zoe"}]});
     assert_eq!(words(&app.import(ResourceKind::Group, MembersBy::ExternalId, vec![group]).await), ["created"]);
     assert_eq!(app.get("/Groups").await.body["Resources"][0]["members"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_of_each_line_what_its_import_then_does_and_writes_nothing() {
+    let app = App::new().await;
+    for name in ["ann", "bob", "cid", "dan"] {
+        app.user(name).await;
+    }
+    app.group("there", &[]).await;
+    let users = vec![
+        json!({"userName": "new", "externalId": "ext-new"}),
+        json!({"userName": "ann", "externalId": "ext-ann"}),
+        json!({"userName": "bob", "active": "False"}),
+        json!({"userName": "bob", "externalId": "ext-cid"}),
+        json!({"userName": "dan", "externalId": "ext-another"}),
+        json!({"displayName": "no name"}),
+    ];
+    let groups = vec![
+        json!({"displayName": "fresh", "members": [{"value": "ext-ann"}]}),
+        json!({"displayName": "there", "members": [{"value": "ext-ann"}]}),
+        json!({"displayName": "there", "members": []}),
+        json!({"displayName": "there", "members": [{"value": "nobody"}]}),
+    ];
+    let before = (app.get("/Users").await.body, app.get("/Groups").await.body);
+    let rows = app.store.audit_rows(0, 1_000).await.unwrap();
+    let tried = app.trial(ResourceKind::User, users.clone()).await;
+    assert_eq!(words(&tried), ["created", "unchanged", "changed", "refused", "refused", "refused"]);
+    let tried_groups = app.trial(ResourceKind::Group, groups.clone()).await;
+    assert_eq!(words(&tried_groups), ["created", "changed", "unchanged", "refused"]);
+    assert_eq!((app.get("/Users").await.body, app.get("/Groups").await.body), before);
+    assert_eq!(app.store.audit_rows(0, 1_000).await.unwrap(), rows);
+    assert!(app.enforced.seen.lock().unwrap().iter().all(|seen| seen.changed), "the trial enforced nothing");
+    // The same lines, each on its own, in earnest.
+    for (line, tried) in users.into_iter().zip(tried) {
+        let done = app.import_users(vec![line]).await;
+        assert_eq!(words(&done), words(std::slice::from_ref(&tried)));
+        if let (Imported::Refused(done), Imported::Refused(tried)) = (&done[0], &tried) {
+            assert_eq!(done, tried);
+        }
+    }
+    for (line, tried) in groups.into_iter().zip(tried_groups).take(2) {
+        let done = app.import(ResourceKind::Group, MembersBy::ExternalId, vec![line]).await;
+        assert_eq!(words(&done), words(&[tried]));
+    }
 }
 
 #[tokio::test]

@@ -21,7 +21,8 @@ async fn app(requests_per_second: u32) -> App {
 
 /// Smaller than any by default, so that each is seen to be the one that is set.
 async fn narrow() -> App {
-    let text = identity::Limits { filter_length: 60, filter_depth: 3, patch_operations: 2 };
+    let text =
+        identity::Limits { filter_length: 60, filter_depth: 3, patch_operations: 2, members: 3, resource_size: 200 };
     let page = PageLimits { default_size: 2, max_size: 3 };
     let limits = Limits { max_body: 400, page, text };
     App::with(Recorder::default(), Settings { limits, ..Settings::default() }).await
@@ -60,6 +61,82 @@ async fn a_patch_has_as_many_operations_as_are_set_and_no_more() {
     let bulk = app.post("/Bulk", json!({"Operations": [{"method": "PATCH", "path": &ann, "data": data}]})).await;
     assert_eq!(bulk.body["Operations"][0]["response"]["scimType"], "tooMany");
     assert_eq!(app.get(&ann).await.body["title"], "b");
+}
+
+#[tokio::test]
+async fn an_operation_or_a_group_names_as_many_members_as_are_set_and_no_more() {
+    let app = narrow().await;
+    let ids = [app.user("a").await, app.user("b").await, app.user("c").await, app.user("d").await];
+    let members = |count: usize| ids[..count].iter().map(|id| json!({"value": id})).collect::<Value>();
+    let body = |count| json!({"displayName": "g", "members": members(count)});
+    let expected = "expected at most 3 members in one operation";
+    let created = app.post("/Groups", body(3)).await;
+    assert_eq!(created.status, 201);
+    let group = format!("/Groups/{}", created.id());
+    let add = |count| json!([{"op": "add", "path": "members", "value": members(count)}]);
+    assert_eq!(app.patch(&group, add(3)).await.status, 204);
+    let refused = [
+        app.post("/Groups", json!({"displayName": "h", "members": members(4)})).await,
+        app.call("PUT", &group, Some(body(4))).await,
+        app.patch(&group, add(4)).await,
+        app.patch(&group, json!([{"op": "remove", "path": "members", "value": members(4)}])).await,
+        app.patch(&group, json!([{"op": "replace", "value": {"members": members(4)}}])).await,
+    ];
+    for refused in refused {
+        assert_eq!(verdict(&refused), (400, Some("tooMany")));
+        assert_eq!(refused.body["detail"], expected);
+    }
+    assert_eq!(app.get(&group).await.body["members"].as_array().unwrap().len(), 3);
+    assert_eq!(app.get("/Groups").await.body["totalResults"], 1);
+}
+
+#[tokio::test]
+async fn a_resource_is_as_large_as_is_set_and_no_larger_also_by_many_small_changes() {
+    let app = narrow().await;
+    let user = |name: &str, title: usize| json!({"userName": name, "title": "x".repeat(title)});
+    // What is kept: {"active":true,"title":"…","userName":"ann"}
+    let ann = app.post("/Users", user("ann", 200 - 45)).await;
+    assert_eq!(ann.status, 201);
+    let expected = "expected a resource of at most 200 bytes";
+    let refused = app.post("/Users", user("bob", 200)).await;
+    assert_eq!((verdict(&refused), &refused.body["detail"]), ((400, Some("tooMany")), &json!(expected)));
+    let ann = format!("/Users/{}", ann.id());
+    let refused = app.patch(&ann, json!([{"op": "add", "path": "nickName", "value": "x"}])).await;
+    assert_eq!((verdict(&refused), &refused.body["detail"]), ((400, Some("tooMany")), &json!(expected)));
+    let after = app.get(&ann).await.body;
+    assert_eq!((&after["meta"]["version"], after.get("nickName")), (&json!("W/\"1\""), None));
+}
+
+#[tokio::test]
+async fn limits_that_no_rfc_has_a_place_for_are_advertised_where_that_is_set_and_described_by_their_schema() {
+    let urn = "urn:scim-tekton:params:scim:schemas:extension:limits:2.0:ServiceProviderConfig";
+    let shown = IdpSettings { advertise_limits: true, requests_per_second: 25, ..IdpSettings::default() };
+    let settings = Settings { idps: BTreeMap::from([("okta".into(), shown)]), ..Settings::default() };
+    let app = App::with(Recorder::default(), settings).await;
+    let config = app.get("/ServiceProviderConfig").await.body;
+    let core = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
+    assert_eq!(config["schemas"], json!([core, urn]));
+    let expected = json!({
+        "maxBodySize": 1_048_576, "maxResourceSize": 262_144, "maxMembers": 20_000, "requestsPerSecond": 25,
+        "patch": {"maxOperations": 1_000}, "filter": {"maxLength": 4_096, "maxDepth": 32},
+    });
+    assert_eq!(config[urn], expected);
+    let schema = app.get(&format!("/Schemas/{urn}")).await;
+    assert_eq!(schema.status, StatusCode::OK);
+    let attributes = schema.body["attributes"].as_array().unwrap();
+    for attribute in attributes {
+        assert_eq!(attribute["mutability"], "readOnly", "{attribute}");
+        let shown = &config[urn][attribute["name"].as_str().unwrap()];
+        for sub in attribute["subAttributes"].as_array().into_iter().flatten() {
+            assert!(shown[sub["name"].as_str().unwrap()].is_u64(), "{sub}");
+        }
+    }
+    assert_eq!(attributes.len(), expected.as_object().unwrap().len());
+    // Who isn't asked to be shown them sees a configuration as the RFCs have it.
+    let other = app.call_as_other("GET", "/ServiceProviderConfig", None).await.body;
+    assert_eq!((&other["schemas"], other.get(urn)), (&json!([core]), None));
+    assert_eq!(app.call_as_other("GET", &format!("/Schemas/{urn}"), None).await.status, StatusCode::NOT_FOUND);
+    assert!(!app.call_as_other("GET", "/Schemas", None).await.body.to_string().contains(urn));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod extensions;
 mod fuzz;
 mod groups;
 mod import;
+mod ipsie;
 mod jwt;
 mod limits;
 mod me;

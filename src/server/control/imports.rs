@@ -19,7 +19,7 @@ pub(super) async fn import(
     Path((idp, kind)): Path<(String, String)>,
     request: Result<Json<ImportRequest>, JsonRejection>,
 ) -> Result<Json<ImportAnswer>, Refusal> {
-    let Json(ImportRequest { resources, members_by }) = request?;
+    let Json(ImportRequest { resources, members_by, dry_run }) = request?;
     let kind = match kind.as_str() {
         "users" => ResourceKind::User,
         "groups" => ResourceKind::Group,
@@ -34,6 +34,6 @@ pub(super) async fn import(
         );
         return Err(Refusal::not_found(sentence));
     }
-    let outcomes = scim::import(&control.scim, scim::Import { idp, kind, resources, members_by }).await?;
+    let outcomes = scim::import(&control.scim, scim::Import { idp, kind, resources, members_by, dry_run }).await?;
     Ok(Json(ImportAnswer { outcomes }))
 }

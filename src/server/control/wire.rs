@@ -235,6 +235,9 @@ pub struct ImportRequest {
     /// By what groups name their members.
     #[serde(default)]
     pub members_by: MembersBy,
+    /// Only tells what would become of them.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// What became of each, in their order.
