@@ -14,8 +14,8 @@ use crate::{
 /// Characters of an address that the index holds. PostgreSQL takes no more than 2,700 bytes; no real address has more.
 const KEPT: usize = 254;
 
-/// Users that are read at a time.
-const CHUNK: i64 = 1000;
+/// Users that are read at a time: few in tests, so that they need few to see several such steps.
+const CHUNK: i64 = if cfg!(test) { 2 } else { 1000 };
 
 /// Users with an address, by IdP (1) and key (3), after a place (4), so many (5).
 pub const HAVING: &str = "p.idp = ?1 AND p.kind = ?2 AND p.ordinal IN (SELECT user_id FROM emails

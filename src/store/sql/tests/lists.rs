@@ -156,6 +156,9 @@ async fn a_page_comes_with_the_relations_of_each_if_they_are_asked_for() {
 #[tokio::test]
 async fn users_who_were_there_before_the_index_of_addresses_are_found_by_it() {
     let world = World::new().await;
+    for name in ["x", "y", "z"] {
+        world.user(name).await;
+    }
     let alice = world.user("alice").await;
     let emails = json!([{ "value": "Alice@Example.com" }, { "value": "alice@example.com" }, { "value": "a@b.c" }]);
     world.set(ResourceKind::User, alice, "emails", emails).await;
@@ -169,8 +172,26 @@ async fn users_who_were_there_before_the_index_of_addresses_are_found_by_it() {
     drop(store);
     let again = World { dir, ..World::open(url).await.unwrap() };
     for address in ["ALICE@example.com", "A@b.c"] {
-        let path = AttrPath { schema: None, name: "emails".into(), sub: Some("value".into()) };
-        let filter = Filter::Compare(path, CompareOp::Eq, json!(address));
-        assert_eq!(names(&list(&again, ResourceKind::User, Some(filter), 1, 10).await), ["alice"]);
+        assert_eq!(having(&again, address).await, ["alice"]);
     }
+}
+
+#[tokio::test]
+async fn addresses_that_were_taken_away_can_be_given_again() {
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    let (both, none) = (json!([{ "value": "a@x.org" }, { "value": "b@x.org" }]), json!([]));
+    for (emails, holders) in [(&both, &["alice"][..]), (&none, &[]), (&both, &["alice"])] {
+        world.set(ResourceKind::User, alice, "emails", emails.clone()).await;
+        for address in ["a@x.org", "b@x.org"] {
+            assert_eq!(having(&world, address).await, holders, "{emails}");
+        }
+    }
+}
+
+/// Names of those who have an address.
+async fn having(world: &World, address: &str) -> Vec<String> {
+    let path = AttrPath { schema: None, name: "emails".into(), sub: Some("value".into()) };
+    let filter = Filter::Compare(path, CompareOp::Eq, json!(address));
+    names(&list(world, ResourceKind::User, Some(filter), 1, 10).await).into_iter().map(str::to_owned).collect()
 }
