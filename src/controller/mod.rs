@@ -25,6 +25,7 @@ mod rbac;
 mod removals;
 mod renew;
 mod renewals;
+mod shown;
 mod sources;
 mod status;
 

@@ -17,7 +17,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
-use super::{Context, ControllerError, copies, objects, watch_config};
+use super::{Context, ControllerError, copies, objects, shown, watch_config};
 use crate::{
     api::{GRANT_LABEL, Grant, GrantPhase, INSTANCE_LABEL, RevocationReason, tekton::PipelineRun},
     credential::projection,
@@ -121,7 +121,8 @@ async fn compare(context: &Arc<Context>) -> Result<(), ControllerError> {
     compare_templates(context).await?;
     // First the Grants that have ended: of those nothing is looked for.
     objects::compare(context).await?;
-    copies::compare(context).await
+    copies::compare(context).await?;
+    shown::compare(context).await
 }
 
 /// Policies that were deleted or changed while no watch told us.

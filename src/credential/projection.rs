@@ -55,6 +55,12 @@ pub async fn update(client: &Client, grant: &GrantRecord) -> kube::Result<()> {
     }
 }
 
+/// Whether the object tells what its row says, as far as it changes.
+pub fn tells(object: &Grant, grant: &GrantRecord) -> bool {
+    let (shown, row) = (object.status.clone().unwrap_or_default(), status(grant));
+    (shown.phase, shown.renewals, shown.expires_at) == (row.phase, row.renewals, row.expires_at)
+}
+
 /// Keeps Grant objects up with their rows, one after another, so that no older state is written over a newer one.
 /// Nobody waits for it: the rows are the truth, the objects are for people's eyes.
 #[derive(Clone)]
@@ -133,5 +139,36 @@ fn status(grant: &GrantRecord) -> GrantStatus {
         reason: grant.reason.map(|reason| reason.as_str().to_owned()).or_else(|| grant.failure.clone()),
         receipt: grant.receipt.clone(),
         conditions: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{fake::run_and_grant, identity::ResourceId};
+
+    #[test]
+    fn an_object_that_tells_of_what_was_is_told_from_one_that_is_up_to_its_row() {
+        let row = run_and_grant("run", ResourceId(Uuid::nil()), DateTime::UNIX_EPOCH).1;
+        let shown = |row: &GrantRecord| {
+            let mut object = Grant::new(&name(row.id), spec(row));
+            object.status = Some(status(row));
+            object
+        };
+        let with = |phase, renewals| GrantRecord { phase, renewals, ..row.clone() };
+        let (pending, active) = (with(GrantPhase::Pending, 0), with(GrantPhase::Active, 0));
+        assert!(tells(&Grant::new("g", spec(&row)), &GrantRecord { expires_at: None, ..pending.clone() }));
+        for row in [&pending, &active, &with(GrantPhase::Active, 1), &with(GrantPhase::Revoked, 0)] {
+            for other in [&pending, &active, &with(GrantPhase::Active, 1), &with(GrantPhase::Revoked, 0)] {
+                let same = (row.phase, row.renewals) == (other.phase, other.renewals);
+                assert_eq!(tells(&shown(row), other), same, "{:?} {:?}", row.phase, other.phase);
+            }
+        }
+        let later =
+            GrantRecord { expires_at: Some(DateTime::UNIX_EPOCH + chrono::Duration::hours(9)), ..active.clone() };
+        assert!(!tells(&shown(&active), &later));
     }
 }

@@ -10,7 +10,7 @@ use k8s_openapi::api::{
 use kube::{Api, Resource, ResourceExt as _, api::ListParams};
 use reqwest::Method;
 use scim_tekton::{
-    api::{GRANT_LABEL, INSTANCE_LABEL, TICKET_ANNOTATION, tekton::PipelineRun},
+    api::{GRANT_LABEL, Grant, GrantPhase, INSTANCE_LABEL, TICKET_ANNOTATION, tekton::PipelineRun},
     audit::Row,
     store::GrantRecord,
 };
@@ -45,6 +45,8 @@ pub struct Facts {
     pub grants: Vec<GrantRecord>,
     pub rows: Vec<Row>,
     pub objects: Vec<Labelled>,
+    /// By its id, what each Grant object tells of its phase.
+    pub shown: BTreeMap<String, GrantPhase>,
     pub runs: Vec<Ticketed>,
     /// A user's id; whether they are active as it was acknowledged, and as it is.
     pub users: BTreeMap<String, (bool, Option<bool>)>,
@@ -61,13 +63,14 @@ impl Facts {
         let mut objects = labelled::<ServiceAccount>(world, "ServiceAccount", Some(GRANTS_NAMESPACE)).await?;
         objects.extend(labelled::<Secret>(world, "Secret", None).await?);
         objects.extend(labelled::<RoleBinding>(world, "RoleBinding", None).await?);
+        let shown = shown(world).await?;
         let grants: Vec<GrantRecord> =
             serde_json::from_value(world.instance.cli_json(&["grants", "list", "--all"]).await?)?;
         let export = world.instance.cli(&["audit", "export"]).await?;
         let rows = export.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
         let (users, members) = provisioned(world).await?;
         let powerful = powerful(world, &grants).await?;
-        Ok(Self { now: Utc::now(), grants, rows, objects, runs, users, members, powerful })
+        Ok(Self { now: Utc::now(), grants, rows, objects, shown, runs, users, members, powerful })
     }
 }
 
@@ -93,6 +96,16 @@ where
             grant: object.labels().get(GRANT_LABEL).cloned().unwrap_or_default(),
         })
         .collect())
+}
+
+async fn shown(world: &World) -> Outcome<BTreeMap<String, GrantPhase>> {
+    let ours = ListParams::default().labels(&format!("{INSTANCE_LABEL}={}", world.instance.name));
+    let there = Api::<Grant>::all(world.kube.clone()).list(&ours).await?.items;
+    let told = |grant: Grant| {
+        let id = grant.labels().get(GRANT_LABEL).cloned().unwrap_or_default();
+        (id, grant.status.map(|status| status.phase).unwrap_or_default())
+    };
+    Ok(there.into_iter().map(told).collect())
 }
 
 async fn ticketed(world: &World) -> Outcome<Vec<Ticketed>> {

@@ -12,7 +12,7 @@ use scim_tekton::{
 use super::facts::Facts;
 
 /// All of them.
-pub const ALL: [fn(&Facts) -> Vec<String>; 8] = [
+pub const ALL: [fn(&Facts) -> Vec<String>; 9] = [
     g1_objects_belong_to_live_grants,
     g1_no_grant_outlives_its_run_its_person_or_its_time,
     g2_what_is_revoked_is_refused_everywhere,
@@ -21,10 +21,21 @@ pub const ALL: [fn(&Facts) -> Vec<String>; 8] = [
     g5_what_was_acknowledged_is_there,
     g6_the_row_is_there_before_its_effect,
     g6_the_chain_verifies,
+    g6_a_grant_object_tells_what_its_row_says,
 ];
 
 fn is_live(grant: &GrantRecord) -> bool {
     matches!(grant.phase, GrantPhase::Pending | GrantPhase::Active | GrantPhase::Revoking)
+}
+
+/// `kubectl get grants` answers the auditor, also after a crash.
+fn g6_a_grant_object_tells_what_its_row_says(facts: &Facts) -> Vec<String> {
+    let otherwise =
+        |grant: &&GrantRecord| facts.shown.get(&grant.id.to_string()).is_some_and(|told| *told != grant.phase);
+    let told = |grant: &GrantRecord| {
+        format!("G6: the object of Grant {} does not tell that it is {:?}", grant.id, grant.phase)
+    };
+    facts.grants.iter().filter(otherwise).map(told).collect()
 }
 
 fn g1_objects_belong_to_live_grants(facts: &Facts) -> Vec<String> {
