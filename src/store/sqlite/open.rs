@@ -59,7 +59,8 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let reader = Connection::open_with_flags(path, flags)?;
             prepare(&reader)?;
-            reader.pragma_update(None, "cache_size", -16_384)?;
+            // Enough for the indexes of a hundred thousand people; filled only as far as it is used.
+            reader.pragma_update(None, "cache_size", -65_536)?;
             Ok(Conn::Sqlite(reader))
         })
         .collect::<Result<_, StoreError>>()?;
