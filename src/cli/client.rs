@@ -8,7 +8,7 @@ use std::{
 use reqwest::{Response, Url};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::server::control::wire::Problem;
+use crate::server::{control::wire::Problem, innermost};
 
 /// A revocation of thousands of Grants takes its time; a server that hangs must not hang the terminal for ever.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -93,9 +93,9 @@ impl Client {
         let answer = answer.map_err(|error| self.no_answer(&error))?;
         let status = answer.status();
         if status.is_success() {
-            return answer.json().await.map_err(|error| strange(root(&error)));
+            return answer.json().await.map_err(|error| strange(innermost(&error)));
         }
-        let text = answer.text().await.map_err(|error| strange(root(&error)))?;
+        let text = answer.text().await.map_err(|error| strange(innermost(&error)))?;
         Err(match serde_json::from_str::<Problem>(&text) {
             Ok(problem) => ClientError::Refused(problem.error),
             Err(_) => strange(format!("HTTP {status}")),
@@ -104,7 +104,7 @@ impl Client {
 
     fn no_answer(&self, error: &reqwest::Error) -> ClientError {
         let path = self.path.clone();
-        let why = root(error);
+        let why = innermost(error);
         if std::os::unix::net::UnixStream::connect(&path)
             .is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
         {
@@ -112,13 +112,4 @@ impl Client {
         }
         ClientError::NoServer { path, why }
     }
-}
-
-/// The innermost reason: what stands around it is about URLs that nobody typed.
-fn root(error: &reqwest::Error) -> String {
-    let mut at: &dyn std::error::Error = error;
-    while let Some(source) = at.source() {
-        at = source;
-    }
-    at.to_string()
 }

@@ -3,7 +3,7 @@
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 
-use super::{ScimState, answer, auth::Caller, body::Json, error::Failure, import::find, params::Params, write::settle};
+use super::{ScimState, answer, auth::Caller, body::Json, error::Failure, find::find, params::Params, write::settle};
 use crate::{
     identity::{
         AttrPath, CompareOp, Edit, Filter, MemberOp, Resource, ResourceId, ResourceKind, ScimError, ScimType, Whole,

@@ -11,7 +11,7 @@ use super::{
     ScimState,
     auth::{self, Caller},
     error::{self, Failure},
-    import::find,
+    find::find,
     jwt::Role,
     params::Params,
     read,

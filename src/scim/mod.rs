@@ -12,6 +12,7 @@ mod cursor;
 mod delete;
 mod discovery;
 mod error;
+mod find;
 mod import;
 mod jwt;
 mod limits;

@@ -17,3 +17,4 @@ mod serve;
 mod verifier;
 
 pub use serve::{ServeError, serve};
+pub(crate) use verifier::innermost;

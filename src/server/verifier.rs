@@ -103,7 +103,7 @@ fn in_words(error: &rustls::Error) -> String {
 }
 
 /// The innermost reason: what stands around it is about URLs that were just named, or about layers of a client.
-pub(super) fn innermost(error: &dyn Error) -> String {
+pub fn innermost(error: &dyn Error) -> String {
     let mut at = error;
     while let Some(source) = at.source() {
         at = source;

@@ -3,13 +3,10 @@
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Map, Value};
 
-use super::{
-    MembersBy,
-    one::{find, invalid},
-};
+use super::{MembersBy, one::invalid};
 use crate::{
     identity::{IdpName, ResourceId, ResourceKind, ScimError},
-    scim::ScimState,
+    scim::{ScimState, find::find},
     store::StoreError,
 };
 

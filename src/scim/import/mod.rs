@@ -13,8 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::Instrument as _;
 
-pub(super) use one::find;
-
 use super::{ScimState, bulk::Gather};
 use crate::{
     identity::{IdpName, ResourceId, ResourceKind},

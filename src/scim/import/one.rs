@@ -5,11 +5,10 @@ use serde_json::{Map, Value, json};
 use super::{Attribute, Imported, MembersBy, members};
 use crate::{
     identity::{
-        AttrPath, CompareOp, Edit, Filter, IdpName, MemberOp, Resource, ResourceId, ResourceKind, ScimError, ScimType,
-        Whole, patch, schema,
+        Edit, IdpName, MemberOp, Resource, ResourceId, ResourceKind, ScimError, ScimType, Whole, patch, schema,
     },
-    scim::{ScimState, write::settle},
-    store::{ListQuery, Provisioned, Start, StoreError},
+    scim::{ScimState, find::find, write::settle},
+    store::{Provisioned, StoreError},
 };
 
 /// What a resource of a file says, and whom it speaks of.
@@ -146,19 +145,6 @@ async fn there(
         return Err(ScimError { status: 409, scim_type: Some(ScimType::Uniqueness), detail: detail.into() }.into());
     }
     Ok(there)
-}
-
-pub(in crate::scim) async fn find(
-    state: &ScimState,
-    idp: &IdpName,
-    kind: ResourceKind,
-    attribute: &str,
-    value: &str,
-) -> Result<Option<Resource>, StoreError> {
-    let path = AttrPath { schema: None, name: attribute.into(), sub: None };
-    let filter = Some(Filter::Compare(path, CompareOp::Eq, value.into()));
-    let query = ListQuery { idp: idp.clone(), kind, filter, start: Start::Index(1), count: 1, related: false };
-    Ok(state.store.list(&query).await?.resources.into_iter().next())
 }
 
 pub(super) fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> ScimError {

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::{
     Imported, MembersBy,
-    one::{Wish, find, operation},
+    one::{Wish, operation},
 };
 use crate::{
     identity::{IdpName, Resource, ResourceId, ResourceKind, fold, patch},
-    scim::ScimState,
+    scim::{ScimState, find::find},
     store::StoreError,
 };
 

@@ -106,10 +106,12 @@ impl Store for SqlStore {
         let query = query.clone();
         let (finds_one, may_read_all) = (query.finds_one(), query.may_read_all());
         let list = move |conn: &Conn| query::list(conn, &query);
-        match () {
-            () if finds_one => self.readers.look_up(list).await,
-            () if may_read_all => self.readers.read_long(list).await,
-            () => self.read(list).await,
+        if finds_one {
+            self.readers.look_up(list).await
+        } else if may_read_all {
+            self.readers.read_long(list).await
+        } else {
+            self.read(list).await
         }
     }
 

@@ -131,7 +131,7 @@ mod tests {
     use crate::store::sql::conn::params;
 
     fn readers() -> Arc<Readers> {
-        let connections = (0..4).map(|_| Conn::Sqlite(rusqlite::Connection::open_in_memory().unwrap())).collect();
+        let connections = (0..READERS).map(|_| Conn::Sqlite(rusqlite::Connection::open_in_memory().unwrap())).collect();
         Arc::new(Readers::new(connections))
     }
 
@@ -142,7 +142,7 @@ mod tests {
     /// Reads on all connections until the ends are dropped.
     async fn occupy(readers: &Arc<Readers>) -> Vec<mpsc::Sender<()>> {
         let mut ends = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..READERS {
             let ((end, told), (begun, begins)) = (mpsc::channel(), tokio::sync::oneshot::channel());
             let readers = readers.clone();
             tokio::spawn(async move {
